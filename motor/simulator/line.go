@@ -1,0 +1,107 @@
+package simulator
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/plate-resort/plate-resort/motor/dynamixel"
+)
+
+const (
+	// bitsPerByte on the wire: a start bit, eight data bits, a stop bit.
+	bitsPerByte = 10
+	// delayUnit is that of Return Delay Time(9).
+	delayUnit = 2 * time.Microsecond
+	// maxLength is above the LEN of every instruction that makes sense to one servo, even with each byte
+	// stuffed. What claims to be longer is noise.
+	maxLength = 256
+)
+
+// Serve answers the instructions that arrive on the line until ctx ends; then it returns nil. If the line
+// fails, it returns that error. Either way it closes the line before it returns.
+//
+// The line is given the speed of a wire. An instruction that is read from it takes 10 bits a byte at the
+// servo's baud rate to arrive, and is carried out then. Its status is written in one piece when, after the
+// Return Delay Time, all its bytes would have arrived at the host. Each of these moments counts from when
+// the instruction was read, so that late timers do not add up. One byte follows another: instructions that
+// are written without waiting for the status wait for their turn.
+func (s *Servo) Serve(ctx context.Context, line io.ReadWriteCloser) error {
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(closed)
+		line.Close() // ends a read
+	})
+	err := s.serve(ctx, line)
+	if stop() {
+		line.Close()
+	} else {
+		<-closed
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (s *Servo) serve(ctx context.Context, line io.ReadWriter) error {
+	parser := dynamixel.Parser{MaxLength: maxLength}
+	var free time.Time // when the last byte so far has gone over the wire
+	buf := make([]byte, maxLength)
+	for {
+		n, err := line.Read(buf)
+		begin, count := time.Now(), 0 // count bytes have gone over the wire since begin
+		if free.After(begin) {
+			begin = free
+		}
+		for i := range n {
+			count++
+			parser.Feed(buf[i : i+1]) // one by one, to know when a packet is complete
+			packet, ok := parser.Next()
+			if !ok {
+				continue
+			}
+			received := begin.Add(s.wireTime(count))
+			if err := sleep(ctx, received); err != nil {
+				return err
+			}
+			status := s.execute(packet)
+			if len(status) == 0 {
+				continue
+			}
+			begin, count = received.Add(s.returnDelay()+s.wireTime(len(status))), 0
+			if err := sleep(ctx, begin); err != nil {
+				return err
+			}
+			if _, err := line.Write(status); err != nil {
+				return err
+			}
+		}
+		free = begin.Add(s.wireTime(count))
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// wireTime is how long that many bytes take at the servo's baud rate.
+func (s *Servo) wireTime(bytes int) time.Duration {
+	baud := dynamixel.Bauds[s.Register(dynamixel.BaudRate)]
+	return time.Duration(bytes) * bitsPerByte * time.Second / time.Duration(baud)
+}
+
+func (s *Servo) returnDelay() time.Duration {
+	return time.Duration(s.Register(dynamixel.ReturnDelayTime)) * delayUnit
+}
+
+// sleep waits until then, or returns the context's error.
+func sleep(ctx context.Context, then time.Time) error {
+	timer := time.NewTimer(time.Until(then))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

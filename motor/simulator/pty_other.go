@@ -1,0 +1,25 @@
+//go:build !(linux || darwin || freebsd || openbsd)
+
+package simulator
+
+import "errors"
+
+var errNoPTY = errors.New("no pseudo-terminals on this system")
+
+// A PTY does not exist on this system; [Pipe] does.
+type PTY struct{}
+
+// OpenPTY returns an error: there are no pseudo-terminals on this system.
+func OpenPTY(string) (*PTY, error) { return nil, errNoPTY }
+
+// Path returns nothing.
+func (*PTY) Path() string { return "" }
+
+// Read fails.
+func (*PTY) Read([]byte) (int, error) { return 0, errNoPTY }
+
+// Write fails.
+func (*PTY) Write([]byte) (int, error) { return 0, errNoPTY }
+
+// Close does nothing.
+func (*PTY) Close() error { return nil }
