@@ -1,0 +1,71 @@
+package device
+
+import (
+	"log/slog"
+	"sync"
+)
+
+// A recorder hands records to the store on a goroutine of its own, all that have come since the last
+// time at once, and adds the events to the outbox when the store has them.
+type recorder struct {
+	store  Store
+	outbox *Outbox
+	log    *slog.Logger
+	added  chan struct{}
+
+	mu      sync.Mutex
+	records []Record
+	saved   []chan<- struct{} // closed when the records so far are saved
+}
+
+func newRecorder(store Store, outbox *Outbox, log *slog.Logger) *recorder {
+	return &recorder{store: store, outbox: outbox, log: log, added: make(chan struct{}, 1)}
+}
+
+// add takes records in order. If saved is not nil it is closed once they are durable. It never waits.
+func (r *recorder) add(saved chan<- struct{}, records ...Record) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.records = append(r.records, records...)
+	if saved != nil {
+		r.saved = append(r.saved, saved)
+	}
+	select {
+	case r.added <- struct{}{}:
+	default:
+	}
+}
+
+// run saves what is added until done is closed, and then what is left.
+func (r *recorder) run(done <-chan struct{}) {
+	for {
+		select {
+		case <-r.added:
+			r.flush()
+		case <-done:
+			r.flush()
+			return
+		}
+	}
+}
+
+func (r *recorder) flush() {
+	r.mu.Lock()
+	records, saved := r.records, r.saved
+	r.records, r.saved = nil, nil
+	r.mu.Unlock()
+	if err := r.store.Save(records); err != nil {
+		r.log.Error("cannot store operations, they would be lost with the process", "error", err)
+	} else {
+		for _, c := range saved {
+			close(c)
+		}
+	}
+	var events []Operation
+	for _, record := range records {
+		if record.Operation != nil {
+			events = append(events, *record.Operation)
+		}
+	}
+	r.outbox.add(events...)
+}

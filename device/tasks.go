@@ -1,0 +1,260 @@
+package device
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// A task is an accepted operation while the core works on it.
+type task struct {
+	operation Operation
+	goal      Degrees // of a move
+	message   string  // what a move is doing, for people
+	started   time.Time
+	press     uint64 // of a reset: the last press it releases
+	cancel    context.CancelCauseFunc
+	done      chan struct{} // closed when the operation's goroutine has ended
+}
+
+// An outcome is how the goroutine of a task ended.
+type outcome struct {
+	task   *task
+	result Result
+	err    error
+}
+
+// accept takes a command as an operation, or refuses it.
+func (d *Device) accept(c Command) {
+	if err := d.validate(c); err != nil {
+		d.Reject(c, err)
+		return
+	}
+	if known := d.accepted.find(c.ID); known != nil {
+		if op := known.operation; op.Name != c.Name || !reflect.DeepEqual(op.Parameters, c.Parameters) {
+			d.Reject(c, Errorf(CodeDuplicateID, "the id %q belongs to another operation, %s; give each operation its own", c.ID, op.Name))
+			return
+		}
+		d.record(known)
+		return
+	}
+	if err := d.refusal(c.Name); err != nil {
+		d.Reject(c, err)
+		return
+	}
+	t := d.newTask(c)
+	switch {
+	case c.Name == ResetOperation:
+		d.reset(t)
+	case d.running == nil && len(d.queue) == 0:
+		queued := t.operation
+		d.start(t) // the motion first, its record after
+		d.recorder.add(nil, Record{Operation: &queued})
+		d.record(t)
+	default:
+		d.queue = append(d.queue, t)
+		d.record(t)
+	}
+}
+
+// validate checks the parameters against the carousel.
+func (d *Device) validate(c Command) *Error {
+	switch c.Name {
+	case HotelOperation:
+		if _, ok := d.carousel.Angle(*c.Parameters.Hotel); !ok {
+			return Errorf(CodeInvalidPayload, "hotel %q is not one of %s", *c.Parameters.Hotel, strings.Join(d.hotels, ", "))
+		}
+	case AngleOperation:
+		if a := *c.Parameters.Angle; !(a >= 0 && a < 360) {
+			return Errorf(CodeInvalidPayload, "angle %v is not in range; it must be 0 or more and less than 360 degrees", float64(a))
+		}
+	}
+	return nil
+}
+
+func (d *Device) newTask(c Command) *task {
+	if c.ID == "" {
+		c.ID = d.newID()
+	}
+	t := &task{
+		operation: Operation{
+			ID: c.ID, Name: c.Name, Parameters: c.Parameters, Source: c.Source,
+			State: Queued, QueuedAt: now(),
+		},
+		done: make(chan struct{}),
+	}
+	switch c.Name {
+	case HotelOperation:
+		t.goal, _ = d.carousel.Angle(*c.Parameters.Hotel)
+		t.message = "Moving to hotel " + *c.Parameters.Hotel
+	case AngleOperation:
+		t.goal = *c.Parameters.Angle
+		t.message = fmt.Sprintf("Moving to %v", t.goal)
+	case HomeOperation:
+		t.message = "Moving to the home position"
+	}
+	d.accepted.add(t)
+	return t
+}
+
+// startNext starts the operation whose turn it is. One that cannot be carried out ends here.
+func (d *Device) startNext() {
+	for d.running == nil && len(d.queue) > 0 {
+		t := d.queue[0]
+		d.queue[0] = nil
+		d.queue = d.queue[1:]
+		if err := d.hindrance(); err != nil {
+			d.end(t, Result{}, err)
+			continue
+		}
+		d.start(t)
+		d.record(t)
+	}
+}
+
+// start begins a move.
+func (d *Device) start(t *task) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	t.cancel = cancel
+	t.began()
+	d.running = t
+	d.perform(t, func() (Result, error) {
+		defer cancel(nil)
+		arrival, err := d.motor.MoveTo(ctx, t.goal)
+		if cause := context.Cause(ctx); err != nil && cause != nil {
+			return Result{}, cause
+		} else if err != nil {
+			return Result{}, err
+		}
+		angle, deviation := arrival.Angle.Round(), arrival.Angle.From(t.goal)
+		return Result{Hotel: d.carousel.At(angle), Angle: &angle, Deviation: &deviation, Stage: arrival.Stage}, nil
+	})
+}
+
+// reset releases the latch in the motor. Whatever the stop has cancelled has come to its end first.
+func (d *Device) reset(t *task) {
+	t.press = d.lastPress
+	t.began()
+	cancelled := d.running
+	d.perform(t, func() (Result, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), immediateTimeout)
+		defer cancel()
+		if cancelled != nil && t.press > 0 {
+			select {
+			case <-cancelled.done:
+			case <-ctx.Done():
+			}
+		}
+		return Result{}, d.motor.Reset(ctx, t.press)
+	})
+}
+
+// press obeys an emergency stop, of which the motor knows already.
+func (d *Device) press(p press) {
+	d.lastPress = max(d.lastPress, p.motor.Number)
+	if !d.latched {
+		d.log.Warn("emergency stop")
+	}
+	latched := true
+	d.latched = latched
+	d.recorder.add(p.saved, Record{Latched: &latched})
+
+	err := Errorf(CodeEmergencyStopped, "the emergency stop was pressed")
+	if d.running != nil {
+		d.running.cancel(err)
+	}
+	for _, t := range d.queue {
+		d.end(t, Result{}, err)
+	}
+	d.queue = nil
+	if p.command == nil {
+		return
+	}
+	c := *p.command
+	if known := d.accepted.find(c.ID); known != nil {
+		if known.operation.Name == StopOperation {
+			d.record(known)
+			return
+		}
+		c.ID = "" // another operation's
+	}
+	t := d.newTask(c)
+	t.began()
+	d.perform(t, func() (Result, error) { return Result{}, <-p.motor.Done })
+}
+
+// perform runs the work of an operation on a goroutine of its own.
+func (d *Device) perform(t *task, work func() (Result, error)) {
+	d.underway++
+	go func() {
+		defer close(t.done)
+		result, err := work()
+		d.finished <- outcome{t, result, err}
+	}()
+}
+
+func (t *task) began() {
+	t.started = time.Now()
+	at := now()
+	t.operation.State, t.operation.Attempt, t.operation.StartedAt = Running, 1, &at
+}
+
+// finish takes note that a task's goroutine has ended.
+func (d *Device) finish(o outcome) {
+	d.underway--
+	t := o.task
+	if d.running == t {
+		d.running = nil
+	}
+	if t.operation.Name == ResetOperation && o.err == nil && t.press == d.lastPress && d.latched {
+		latched := false
+		d.latched = latched
+		d.recorder.add(nil, Record{Latched: &latched})
+		d.log.Info("emergency stop reset")
+	}
+	d.end(t, o.result, o.err)
+}
+
+// end brings an operation to its end and records it.
+func (d *Device) end(t *task, result Result, err error) {
+	at := now()
+	op := &t.operation
+	op.FinishedAt = &at
+	var failure *Error
+	switch {
+	case err == nil:
+		op.State = Completed
+		result.DurationSeconds = float64(time.Since(t.started).Milliseconds()) / 1000
+		op.Result = &result
+	case !errors.As(err, &failure):
+		failure = Errorf(CodeSerialError, "%w", err)
+	}
+	if failure != nil {
+		op.Error = failure
+		switch failure.Code {
+		case CodeEmergencyStopped, CodeCancelled:
+			op.State = Cancelled
+		case CodeInterrupted:
+			op.State = Interrupted
+		default:
+			op.State = Failed
+			d.lastError = &Failure{failure.Code, failure.Message, "error", at}
+		}
+	}
+	d.ended++
+	d.record(t)
+	log := d.log.With("id", op.ID, "operation", op.Name, "state", op.State)
+	if failure != nil {
+		log = log.With("error", failure)
+	}
+	log.Info("operation ended")
+}
+
+// record stores the operation as it is now, and has it published after.
+func (d *Device) record(t *task) {
+	op := t.operation
+	d.recorder.add(nil, Record{Operation: &op})
+}
