@@ -1,0 +1,253 @@
+package motor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/motor/dynamixel"
+)
+
+// A Port is a serial port, as go.bug.st/serial has it.
+type Port interface {
+	io.ReadWriteCloser
+	// SetReadTimeout bounds a Read, which returns 0, nil when it has passed.
+	SetReadTimeout(time.Duration) error
+	// ResetInputBuffer drops what has been received and not yet read.
+	ResetInputBuffer() error
+}
+
+const (
+	// replyMargin is how long a reply may be late, after its time on the wire: the servo's return
+	// delay, 16 ms in the buffer of an FTDI adapter, and the operating system's scheduling.
+	replyMargin = 50 * time.Millisecond
+	// attempts is how often a transaction is tried, and after how many unanswered ones in a row the
+	// servo counts as lost.
+	attempts = 3
+)
+
+var (
+	errNoReply = errors.New("the servo did not answer")
+	errClosed  = errors.New("the connection to the servo was closed")
+	errStopped = device.Errorf(device.CodeEmergencyStopped, "the emergency stop was pressed")
+)
+
+// A bus owns an open port until it is lost.
+type bus struct {
+	port     Port
+	id       byte
+	baud     int
+	stops    *stops
+	requests chan request
+	stop     chan struct{} // receives when the emergency stop was pressed
+	lost     chan struct{} // closed when the bus has ended; err says why
+	err      error         // nil while the bus works
+
+	onTorqueOff func() // called after an emergency stop has been read back
+
+	parser     dynamixel.Parser
+	buf        [256]byte
+	unanswered int // transactions in a row
+}
+
+// A request is one transaction. What it sends must be safe to repeat.
+type request struct {
+	ctx    context.Context
+	packet []byte
+	params int // how many parameters the reply has
+	// permit is needed by what may cause motion; 0 is for what cannot.
+	permit permit
+	reply  chan<- reply
+}
+
+type reply struct {
+	params []byte
+	alert  bool
+	err    error
+}
+
+func newBus(port Port, id byte, baud int, stops *stops, onTorqueOff func()) *bus {
+	return &bus{
+		port: port, id: id, baud: baud, stops: stops, onTorqueOff: onTorqueOff,
+		requests: make(chan request), stop: make(chan struct{}, 1), lost: make(chan struct{}),
+	}
+}
+
+// run carries out transactions until ctx ends or the bus is lost.
+func (b *bus) run(ctx context.Context) {
+	defer close(b.lost)
+	for b.err == nil {
+		select {
+		case <-b.stop:
+			b.torqueOff()
+		default:
+			select {
+			case <-b.stop:
+				b.torqueOff()
+			case r := <-b.requests:
+				b.serve(r)
+			case <-ctx.Done():
+				b.err = errClosed
+			}
+		}
+	}
+}
+
+func (b *bus) serve(r request) {
+	switch {
+	case r.ctx.Err() != nil:
+		r.reply <- reply{err: context.Cause(r.ctx)}
+	case r.permit != 0 && !b.stops.permits(r.permit):
+		r.reply <- reply{err: errStopped}
+	default:
+		p, err := b.exchange(r.packet, r.params)
+		r.reply <- reply{append([]byte(nil), p.Params...), p.Error.Alert(), err}
+	}
+}
+
+// torqueOff is the emergency stop: torque off, read back, and every press so far answered.
+func (b *bus) torqueOff() {
+	presses := b.stops.take()
+	off := dynamixel.AppendWrite(nil, b.id, dynamixel.TorqueEnable, 0)
+	check := dynamixel.AppendRead(nil, b.id, dynamixel.TorqueEnable.Address, dynamixel.TorqueEnable.Size)
+	var err error
+	for range attempts {
+		if _, err = b.exchange(off, 0); b.err != nil {
+			break
+		}
+		var p dynamixel.Packet
+		if p, err = b.exchange(check, int(dynamixel.TorqueEnable.Size)); b.err != nil {
+			break
+		}
+		if err == nil && p.Params[0] == 0 {
+			b.onTorqueOff()
+			presses.answer(nil)
+			return
+		}
+		if err == nil {
+			err = errors.New("the servo keeps its torque on")
+		}
+	}
+	presses.answer(device.Errorf(device.CodeMotorDisconnected, "torque could not be switched off: %w", err))
+}
+
+// exchange sends a packet and returns the servo's reply to it. The reply's parameters are valid until
+// the next exchange. An error of the port, or a servo that is mute for too long, ends the bus.
+func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
+	size := dynamixel.StatusSize(params)
+	deadline := time.Now().Add(b.wireTime(len(packet)+size) + replyMargin)
+	b.parser.Reset()
+	b.parser.MaxLength = 2 * size // every byte of it could be stuffed
+	if err := b.port.ResetInputBuffer(); err != nil {
+		return dynamixel.Packet{}, b.fail(err)
+	}
+	for sent := 0; sent < len(packet); {
+		n, err := b.port.Write(packet[sent:])
+		if err != nil {
+			return dynamixel.Packet{}, b.fail(err)
+		}
+		sent += n
+	}
+	for {
+		left := time.Until(deadline)
+		if left <= 0 {
+			if b.unanswered++; b.unanswered >= attempts {
+				b.err = errNoReply
+			}
+			return dynamixel.Packet{}, errNoReply
+		}
+		if err := b.port.SetReadTimeout(left); err != nil {
+			return dynamixel.Packet{}, b.fail(err)
+		}
+		n, err := b.port.Read(b.buf[:])
+		if err != nil {
+			return dynamixel.Packet{}, b.fail(err)
+		}
+		b.parser.Feed(b.buf[:n])
+		for {
+			p, ok := b.parser.Next()
+			if !ok {
+				break
+			}
+			// Passes over the echo of an adapter that hears itself, and replies of other servos.
+			if p.Instruction != dynamixel.Status || p.ID != b.id {
+				continue
+			}
+			b.unanswered = 0
+			if p.Error.Number() != 0 {
+				return p, p.Error
+			}
+			if len(p.Params) == params {
+				return p, nil
+			}
+		}
+	}
+}
+
+func (b *bus) fail(err error) error {
+	b.err = fmt.Errorf("serial port: %w", err)
+	return b.err
+}
+
+// wireTime is how long that many bytes take on the wire: 10 bits each.
+func (b *bus) wireTime(bytes int) time.Duration {
+	return time.Duration(bytes) * 10 * time.Second / time.Duration(b.baud)
+}
+
+// do has one transaction carried out. It is tried again while the servo does not answer.
+func (b *bus) do(r request) (reply, error) {
+	answers := make(chan reply, 1)
+	r.reply = answers
+	for attempt := 1; ; attempt++ {
+		select {
+		case b.requests <- r:
+		case <-b.lost:
+			return reply{}, b.err
+		case <-r.ctx.Done():
+			return reply{}, context.Cause(r.ctx)
+		}
+		answer := <-answers
+		if errors.Is(answer.err, errNoReply) && attempt < attempts {
+			continue
+		}
+		return answer, answer.err
+	}
+}
+
+// coded gives an error of the bus the code that the device knows it by.
+func coded(err error) error {
+	switch {
+	case err == nil, errors.As(err, new(*device.Error)):
+		return err
+	case errors.As(err, new(dynamixel.StatusError)):
+		return device.Errorf(device.CodeSerialError, "the servo refused an instruction: %w", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return device.Errorf(device.CodeTimeout, "the motor did not get to it in time")
+	default:
+		return device.Errorf(device.CodeMotorDisconnected, "the motor is not connected: %w", err)
+	}
+}
+
+// read returns size bytes of the control table from address, and whether the servo has an alert.
+func (b *bus) read(ctx context.Context, address, size uint16) ([]byte, bool, error) {
+	r, err := b.do(request{ctx: ctx, packet: dynamixel.AppendRead(nil, b.id, address, size), params: int(size)})
+	return r.params, r.alert, err
+}
+
+// get returns the value of one register.
+func (b *bus) get(ctx context.Context, r dynamixel.Register) (int32, error) {
+	table, _, err := b.read(ctx, r.Address, r.Size)
+	if err != nil {
+		return 0, err
+	}
+	return r.Get(table, r.Address), nil
+}
+
+// set writes one register. With a permit it may cause motion, and is refused after a stop.
+func (b *bus) set(ctx context.Context, r dynamixel.Register, value int32, p permit) error {
+	_, err := b.do(request{ctx: ctx, packet: dynamixel.AppendWrite(nil, b.id, r, value), permit: p})
+	return err
+}

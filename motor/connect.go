@@ -1,0 +1,190 @@
+package motor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/motor/dynamixel"
+)
+
+// Attempts to connect are at least this far apart, and at most that far.
+const (
+	minBackoff = 100 * time.Millisecond
+	maxBackoff = 2 * time.Second
+)
+
+// Run keeps the servo connected until ctx ends, and then closes the port. The torque stays as it is.
+func (m *Motor) Run(ctx context.Context) error {
+	backoff := minBackoff
+	for {
+		connected, err := m.session(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if connected {
+			backoff = minBackoff
+		}
+		problem := err.Error()
+		if last := m.Status(); last.Connection != device.Disconnected || last.Problem != problem {
+			m.log.Warn("motor not connected, trying again until it is", "error", problem)
+		}
+		m.update(func(status *device.MotorStatus) {
+			status.Connection, status.Problem, status.Contacted = device.Disconnected, problem, true
+			status.Moving = false
+		})
+		select {
+		case <-time.After(backoff):
+		case <-ctx.Done():
+			return nil
+		}
+		backoff = min(2*backoff, maxBackoff)
+	}
+}
+
+// session is one connection, from opening the port to its loss, which the error explains.
+func (m *Motor) session(ctx context.Context) (connected bool, err error) {
+	port, err := m.config.Open()
+	if err != nil {
+		return false, err
+	}
+	defer port.Close()
+
+	b := newBus(port, m.config.ID, m.config.Baud, &m.stops, func() {
+		m.update(func(status *device.MotorStatus) { status.Torque = false })
+	})
+	m.stops.attach(b.stop)
+	defer m.stops.detach()
+	busCtx, closeBus := context.WithCancel(context.Background())
+	go b.run(busCtx)
+	defer func() {
+		closeBus()
+		<-b.lost
+	}()
+
+	if err := m.setUp(ctx, b); err != nil {
+		return false, err
+	}
+	m.bus.Store(b)
+	defer m.bus.Store(nil)
+	m.update(func(status *device.MotorStatus) {
+		status.Connection, status.Problem, status.Contacted = device.Connected, "", true
+	})
+	return true, m.watch(ctx, b)
+}
+
+// setUp identifies the servo and gives it all settings. Torque comes on where the carousel stands,
+// unless a stop is held or the servo has a hardware error. A servo whose torque is on keeps it, but
+// halts.
+func (m *Motor) setUp(ctx context.Context, b *bus) error {
+	p := m.stops.permit()
+	model, err := b.identify(ctx)
+	if err != nil {
+		return err
+	}
+	if err := b.makeSafe(ctx); err != nil {
+		return err
+	}
+	if err := b.set(ctx, dynamixel.ProfileAcceleration, int32(m.config.Acceleration), 0); err != nil {
+		return fmt.Errorf("set the profile acceleration: %w", err)
+	}
+	if err := b.set(ctx, dynamixel.ProfileVelocity, int32(m.config.Speed), 0); err != nil {
+		return fmt.Errorf("set the profile velocity: %w", err)
+	}
+	m.update(func(status *device.MotorStatus) { status.Speed = m.config.Speed })
+	m.log.Info("motor connected", "model", model.Name, "id", b.id)
+
+	err = m.torqueOn(ctx, b, p)
+	var failure *device.Error
+	if errors.As(err, &failure) {
+		switch failure.Code {
+		case device.CodeEmergencyStopped:
+			m.log.Warn("torque stays off until the emergency stop is reset")
+			return nil
+		case device.CodeMotorFault:
+			m.log.Error("torque stays off", "error", err)
+			return nil
+		}
+	}
+	return err
+}
+
+func (b *bus) identify(ctx context.Context) (dynamixel.Model, error) {
+	number, err := b.get(ctx, dynamixel.ModelNumber)
+	if err != nil {
+		return dynamixel.Model{}, fmt.Errorf("no servo with id %d at %d baud: %w", b.id, b.baud, err)
+	}
+	model, _ := dynamixel.LookupModel(number)
+	return model, nil
+}
+
+// makeSafe sets the registers that would give the others another meaning or switch torque on behind
+// our back. They are EEPROM: they are written only where they differ, which needs torque off.
+func (b *bus) makeSafe(ctx context.Context) error {
+	for _, want := range []struct {
+		register dynamixel.Register
+		value    func(now int32) int32
+	}{
+		{dynamixel.DriveMode, func(now int32) int32 {
+			return now &^ (dynamixel.DriveModeTimeProfile | dynamixel.DriveModeTorqueByGoal)
+		}},
+		{dynamixel.OperatingMode, func(int32) int32 { return dynamixel.ModePosition }},
+		{dynamixel.StartupConfiguration, func(int32) int32 { return 0 }},
+	} {
+		now, err := b.get(ctx, want.register)
+		if err != nil {
+			return fmt.Errorf("read register %d: %w", want.register.Address, err)
+		}
+		value := want.value(now)
+		if value == now {
+			continue
+		}
+		if err := b.set(ctx, dynamixel.TorqueEnable, 0, 0); err != nil {
+			return fmt.Errorf("switch torque off: %w", err)
+		}
+		if err := b.set(ctx, want.register, value, 0); err != nil {
+			return fmt.Errorf("set register %d: %w", want.register.Address, err)
+		}
+	}
+	return nil
+}
+
+// hold makes the present position the goal, and reads it back.
+func (b *bus) hold(ctx context.Context, s sample, p permit) error {
+	goal := fold(s.position)
+	if err := b.set(ctx, dynamixel.GoalPosition, goal, p); err != nil {
+		return err
+	}
+	now, err := b.get(ctx, dynamixel.GoalPosition)
+	if err != nil {
+		return err
+	}
+	if now != goal {
+		return device.Errorf(device.CodeSerialError, "the servo has the goal position %d instead of %d", now, goal)
+	}
+	return nil
+}
+
+// watch reads the servo from time to time until the bus is lost, which the error explains.
+func (m *Motor) watch(ctx context.Context, b *bus) error {
+	ticker := time.NewTicker(m.config.HealthInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-b.lost:
+			return b.err
+		case <-ticker.C:
+			s, err := b.sample(ctx)
+			if err == nil {
+				err = m.observe(ctx, b, s)
+			}
+			if err != nil {
+				m.log.Debug("reading the motor failed", "error", err)
+			}
+		}
+	}
+}

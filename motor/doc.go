@@ -1,0 +1,27 @@
+// Package motor drives one Dynamixel X servo on one serial port that it opens once and keeps. It
+// implements [device.Motor].
+//
+// # One owner of the bus
+//
+// A connection is a bus: one goroutine that owns the port and carries out one transaction at a time,
+// write, read until the deadline, and resynchronise before the next. Moves, polls and settings are
+// requests to it. The emergency stop is not a request: it is a signal that the bus looks at before
+// every transaction, so that it waits for the one on the wire at most.
+//
+//	MoveTo ──┐
+//	poll ────┼──► requests ──► bus ──► port
+//	Reset ───┘                  ▲
+//	Stop ───────── signal ──────┘
+//
+// # Permits
+//
+// Whatever may cause motion, a goal position or torque, carries a permit: the number of emergency
+// stops that had been pressed and released when it was begun. The bus refuses it when another has
+// been pressed since. So nothing that began before a stop moves the carousel after it, not even when
+// the stop has been reset in the meantime.
+//
+// # Torque
+//
+// Torque never comes on with an old goal: the goal position is set to the present position first and
+// read back.
+package motor

@@ -1,0 +1,157 @@
+package motor
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/motor/dynamixel"
+)
+
+// Config says where the servo is and how it shall move; every field is needed.
+type Config struct {
+	// Open opens the port: [Serial] on a machine.
+	Open func() (Port, error)
+	Baud int  // bits a second
+	ID   byte // 0 to 252
+
+	Speed        int            // profile velocity, 0.229 rpm, from 1
+	Acceleration int            // profile acceleration, 214.577 rev/min²; 0 is no limit
+	Tolerance    device.Degrees // a move that comes to rest this near to its goal has arrived
+	MoveTimeout  time.Duration  // of a move, if its way does not take longer
+	// HealthInterval is how often the servo is read while it is at rest.
+	HealthInterval time.Duration
+	Log            *slog.Logger
+}
+
+// A Motor is one servo. Its methods are safe for concurrent use, but one MoveTo runs at a time.
+type Motor struct {
+	config  Config
+	log     *slog.Logger
+	stops   stops
+	bus     atomic.Pointer[bus] // nil while the servo is not connected
+	changed chan struct{}
+
+	mu     sync.Mutex // for writing status
+	status atomic.Pointer[device.MotorStatus]
+}
+
+var _ device.Motor = (*Motor)(nil)
+
+// New makes a motor; Run connects it.
+func New(c Config) *Motor {
+	m := &Motor{config: c, log: c.Log, changed: make(chan struct{}, 1)}
+	m.status.Store(&device.MotorStatus{Connection: device.Connecting})
+	return m
+}
+
+// Status implements [device.Motor].
+func (m *Motor) Status() device.MotorStatus { return *m.status.Load() }
+
+// Changed implements [device.Motor].
+func (m *Motor) Changed() <-chan struct{} { return m.changed }
+
+func (m *Motor) update(change func(*device.MotorStatus)) {
+	m.mu.Lock()
+	next := *m.status.Load()
+	change(&next)
+	m.status.Store(&next)
+	m.mu.Unlock()
+	select {
+	case m.changed <- struct{}{}:
+	default:
+	}
+}
+
+// observe makes a sample known. Where the servo has an alert, its cause is read and returned as an
+// error; the servo has switched torque off by itself then.
+func (m *Motor) observe(ctx context.Context, b *bus, s sample) error {
+	var hardware dynamixel.HardwareError
+	torqueOff := false
+	if s.alert {
+		bits, err := b.get(ctx, dynamixel.HardwareErrorStatus)
+		if err != nil {
+			return err
+		}
+		hardware = dynamixel.HardwareError(bits)
+		torque, err := b.get(ctx, dynamixel.TorqueEnable)
+		if err != nil {
+			return err
+		}
+		torqueOff = torque == 0
+	}
+	m.update(func(status *device.MotorStatus) {
+		status.Known = true
+		status.Angle = degrees(s.position)
+		status.Moving = s.moving
+		status.ReadAt = s.at
+		status.HardwareError = hardware.Names()
+		if torqueOff {
+			status.Torque = false
+		}
+	})
+	if hardware != 0 {
+		return device.Errorf(device.CodeMotorFault, "the servo has a hardware error: %s", strings.Join(hardware.Names(), ", "))
+	}
+	return nil
+}
+
+// Stop implements [device.Motor].
+func (m *Motor) Stop() device.Press { return m.stops.press() }
+
+// Reset implements [device.Motor].
+func (m *Motor) Reset(ctx context.Context, press uint64) error {
+	b := m.bus.Load()
+	if b == nil {
+		return m.release(press)
+	}
+	if m.Status().Torque && !m.stops.held() {
+		return nil
+	}
+	if err := m.torqueOn(ctx, b, permit(press+1)); err != nil {
+		return coded(err)
+	}
+	return m.release(press)
+}
+
+func (m *Motor) release(press uint64) error {
+	if !m.stops.permits(permit(press + 1)) {
+		return errStopped
+	}
+	m.stops.release(press)
+	return nil
+}
+
+// torqueOn switches torque on where the carousel stands, if that is permitted.
+func (m *Motor) torqueOn(ctx context.Context, b *bus, p permit) error {
+	s, err := b.sample(ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.observe(ctx, b, s); err != nil {
+		return err
+	}
+	if err := b.hold(ctx, s, p); err != nil {
+		return err
+	}
+	if err := b.set(ctx, dynamixel.TorqueEnable, 1, p); err != nil {
+		return err
+	}
+	torque, err := b.get(ctx, dynamixel.TorqueEnable)
+	if err != nil {
+		return err
+	}
+	if torque == 0 {
+		return device.Errorf(device.CodeSerialError, "the servo does not switch its torque on")
+	}
+	m.update(func(status *device.MotorStatus) {
+		if m.stops.permits(p) { // else a stop has been faster
+			status.Torque = true
+		}
+	})
+	return nil
+}

@@ -1,0 +1,121 @@
+package motor
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/motor/dynamixel"
+)
+
+const (
+	// pollInterval is how often a move is looked at.
+	pollInterval = 20 * time.Millisecond
+	// settleTime is how long the servo must stand still short of its goal before that counts as the
+	// end of the move.
+	settleTime = 300 * time.Millisecond
+	// restWindow is how far from its goal a move may end: about where the friction of a carousel
+	// leaves the servo.
+	restWindow device.Degrees = 3
+	// haltTimeout bounds how long a servo may take to come to rest when it is told to.
+	haltTimeout = time.Second
+	// stillness is the most that a servo at rest seems to move, in steps.
+	stillness = 2
+)
+
+// MoveTo implements [device.Motor]. The goal position is the first thing that it sends.
+func (m *Motor) MoveTo(ctx context.Context, goal device.Degrees) (device.Arrival, error) {
+	p := m.stops.permit()
+	b := m.bus.Load()
+	if b == nil {
+		return device.Arrival{}, device.Errorf(device.CodeMotorDisconnected, "the motor is not connected")
+	}
+	if err := b.set(ctx, dynamixel.GoalPosition, steps(goal), p); err != nil {
+		return device.Arrival{}, coded(err)
+	}
+	angle, err := m.follow(ctx, b, goal)
+	if err != nil {
+		m.halt(b, p)
+		return device.Arrival{}, coded(err)
+	}
+	return device.Arrival{Angle: angle, Stage: "position"}, nil
+}
+
+// follow watches a move until the servo has come to rest.
+func (m *Motor) follow(ctx context.Context, b *bus, goal device.Degrees) (device.Degrees, error) {
+	began := time.Now()
+	timeout := m.timeout(m.Status().Angle, goal)
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
+	var position int32
+	var still time.Time // since when the servo has not moved
+	for {
+		s, err := b.sample(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if err := m.observe(ctx, b, s); err != nil {
+			return 0, err
+		}
+		angle := degrees(s.position)
+		off := angle.From(goal)
+		if s.moving || still.IsZero() || abs(s.position-position) > stillness {
+			position, still = s.position, s.at
+		}
+		switch {
+		case !s.moving && within(off, m.config.Tolerance):
+			return angle, nil
+		case !s.moving && s.at.Sub(still) >= settleTime && within(off, restWindow):
+			return angle, nil
+		case !s.moving && s.at.Sub(still) >= settleTime:
+			return 0, device.Errorf(device.CodeStalled, "the carousel stopped at %v, %v from its goal; something may be in its way", angle, off)
+		case time.Since(began) >= timeout:
+			return 0, device.Errorf(device.CodeTimeout, "the carousel is at %v after %v, %v from its goal", angle, timeout, off)
+		}
+		select {
+		case <-poll.C:
+		case <-b.lost:
+			return 0, b.err
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+}
+
+// timeout is how long the move may take: the setting, but at least twice what the profile needs.
+func (m *Motor) timeout(from, to device.Degrees) time.Duration {
+	way := float64(max(to-from, from-to)) // never across 0°
+	degreesPerSecond := float64(m.config.Speed) * dynamixel.RPMPerUnit * 360 / 60
+	seconds := way / degreesPerSecond
+	if m.config.Acceleration > 0 {
+		// Speeding up and slowing down take the time to full speed once more.
+		perSecond2 := float64(m.config.Acceleration) * dynamixel.RPM2PerUnit * 360 / 60 / 60
+		seconds += degreesPerSecond / perSecond2
+	}
+	return max(m.config.MoveTimeout, time.Duration(2*seconds*float64(time.Second)))
+}
+
+// halt stops a move where it is, with torque kept, and waits until the servo is at rest. After an
+// emergency stop nothing is written, and the carousel coasts.
+func (m *Motor) halt(b *bus, p permit) {
+	ctx, cancel := context.WithTimeout(context.Background(), haltTimeout)
+	defer cancel()
+	s, err := b.sample(ctx)
+	if err == nil {
+		err = b.set(ctx, dynamixel.GoalPosition, fold(s.position), p)
+	}
+	for err == nil || errors.Is(err, errStopped) {
+		if s, err = b.sample(ctx); err == nil {
+			err = m.observe(ctx, b, s)
+		}
+		if err == nil && !s.moving {
+			return
+		}
+	}
+	m.log.Debug("the end of the move was not seen", "error", err)
+}
+
+func within(off, limit device.Degrees) bool { return off >= -limit && off <= limit }
+
+func abs(n int32) int32 { return max(n, -n) }

@@ -1,0 +1,54 @@
+package motor
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/motor/dynamixel"
+)
+
+// The registers from Moving to Present Temperature, 122 to 146, are read in one go: 14 bytes out and
+// 36 back hold everything that a move and a health report need.
+var (
+	sampleAddress = dynamixel.Moving.Address
+	sampleSize    = dynamixel.PresentTemperature.Address + dynamixel.PresentTemperature.Size - sampleAddress
+)
+
+// A sample is one reading of the servo's present registers.
+type sample struct {
+	at       time.Time
+	moving   bool  // a profile runs, or the servo turns
+	position int32 // steps; more than one turn when torque is off and somebody turns it
+	alert    bool  // Hardware Error Status is not 0
+}
+
+func (b *bus) sample(ctx context.Context) (sample, error) {
+	table, alert, err := b.read(ctx, sampleAddress, sampleSize)
+	if err != nil {
+		return sample{}, err
+	}
+	get := func(r dynamixel.Register) int32 { return r.Get(table, sampleAddress) }
+	return sample{
+		at:       time.Now(),
+		moving:   get(dynamixel.Moving) != 0 || get(dynamixel.MovingStatus)&dynamixel.ProfileOngoing != 0,
+		position: get(dynamixel.PresentPosition),
+		alert:    alert,
+	}, nil
+}
+
+// degrees is the angle of a position, over any number of turns: 0 ≤ angle < 360.
+func degrees(position int32) device.Degrees {
+	return (device.Degrees(position) * 360 / dynamixel.StepsPerTurn).Wrap()
+}
+
+// steps is the position, 0 to 4095, that is nearest to an angle, 0 ≤ angle < 360, without crossing 0°.
+func steps(angle device.Degrees) int32 {
+	return min(int32(math.Round(float64(angle)*dynamixel.StepsPerTurn/360)), dynamixel.StepsPerTurn-1)
+}
+
+// fold returns the same direction within one turn, 0 to 4095.
+func fold(position int32) int32 {
+	return (position%dynamixel.StepsPerTurn + dynamixel.StepsPerTurn) % dynamixel.StepsPerTurn
+}
