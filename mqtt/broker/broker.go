@@ -1,0 +1,58 @@
+// Package broker is an MQTT broker inside the program, for the demo and for tests that need nothing
+// installed. It lets everybody do everything and forgets everything when it ends.
+package broker
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// A Broker accepts connections until it is closed.
+type Broker struct {
+	addr  net.Addr
+	close func() error
+}
+
+// Listen starts a broker on a TCP address, host:port; port 0 takes a free one.
+func Listen(address string) (*Broker, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("the broker cannot listen: %w", err)
+	}
+	server := mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err := server.AddHook(new(allowAll), nil); err != nil {
+		return nil, fmt.Errorf("start the broker: %w", err)
+	}
+	if err := server.AddListener(listeners.NewNet("tcp", listener)); err != nil {
+		return nil, fmt.Errorf("start the broker: %w", err)
+	}
+	if err := server.Serve(); err != nil {
+		return nil, fmt.Errorf("start the broker: %w", err)
+	}
+	return &Broker{listener.Addr(), sync.OnceValue(server.Close)}, nil
+}
+
+// Addr is the address that the broker listens on.
+func (b *Broker) Addr() net.Addr { return b.addr }
+
+// Close ends all connections and the broker. It does nothing when called again.
+func (b *Broker) Close() error { return b.close() }
+
+// allowAll is the hook that admits every client to every topic.
+type allowAll struct{ mochi.HookBase }
+
+func (allowAll) ID() string { return "allow-all" }
+
+func (allowAll) Provides(event byte) bool {
+	return event == mochi.OnConnectAuthenticate || event == mochi.OnACLCheck
+}
+
+func (allowAll) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
+
+func (allowAll) OnACLCheck(*mochi.Client, string, bool) bool { return true }

@@ -1,0 +1,160 @@
+package mqtt
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/plate-resort/plate-resort/device"
+)
+
+func hotel(name string) device.Parameters      { return device.Parameters{Hotel: &name} }
+func angle(a device.Degrees) device.Parameters { return device.Parameters{Angle: &a} }
+
+func TestDecode(t *testing.T) {
+	for _, test := range []struct {
+		name    device.Name
+		payload string
+		id      string
+		want    device.Parameters
+	}{
+		{"hotel", "B", "", hotel("B")},
+		{"hotel", " B\r\n", "", hotel("B")},
+		{"hotel", "Grand Hotel", "", hotel("Grand Hotel")},
+		{"hotel", `{"hotel":"B"}`, "", hotel("B")},
+		{"hotel", "\t{ \"id\" : \"x 1\", \"hotel\" : \"B\" }\n", "x 1", hotel("B")},
+		{"hotel", `{"hotel":"Zürich","id":"ü"}`, "ü", hotel("Zürich")},
+		{"angle", "90", "", angle(90)},
+		{"angle", "12.5\n", "", angle(12.5)},
+		{"angle", "1e2", "", angle(100)},
+		{"angle", "-1", "", angle(-1)}, // the device knows the range
+		{"angle", `{"angle":0}`, "", angle(0)},
+		{"home", "PRESS", "", device.Parameters{}},
+		{"home", "{}", "", device.Parameters{}},
+		{"reset", `{"id":"r"}`, "r", device.Parameters{}},
+		{"hotel", `{"hotel":"B","id":"` + strings.Repeat("é", 64) + `"}`, strings.Repeat("é", 64), hotel("B")},
+	} {
+		want := device.Command{ID: test.id, Name: test.name, Parameters: test.want, Source: "mqtt"}
+		got, err := decode(test.name, []byte(test.payload), false)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s %q: error %v, (-want +got)\n%s", test.name, test.payload, err, diff)
+		}
+	}
+}
+
+func TestDecodeRefusesWhatIsNotExactlyACommand(t *testing.T) {
+	for _, test := range []struct {
+		name    device.Name
+		payload string
+		id      string // is read all the same
+		code    device.Code
+		message string // a part of it
+	}{
+		{"hotel", `{"hotel":"B","speed":5}`, "", "invalid_payload", `unknown field "speed"; hotel takes hotel, id`},
+		{"hotel", `{"Hotel":"B"}`, "", "invalid_payload", `unknown field "Hotel"`},
+		{"hotel", `{"hotel":"B","hotel":"C","id":"1"}`, "", "invalid_payload", `the field "hotel" is given twice`},
+		{"hotel", `{"id":"1","hotel":"B","hotel":"C"}`, "1", "invalid_payload", `the field "hotel" is given twice`},
+		{"hotel", `{"id":"1"}`, "1", "invalid_payload", `the field "hotel" is missing`},
+		{"hotel", `{"id":"1","hotel":5}`, "1", "invalid_payload", `hotel must be a string`},
+		{"hotel", `{"hotel":null}`, "", "invalid_payload", `hotel must be a string`},
+		{"hotel", `{"hotel":"B"} {}`, "", "invalid_payload", "something behind"},
+		{"hotel", `{"hotel":"B"`, "", "invalid_payload", "it ends too early"},
+		{"hotel", `{"hotel":B}`, "", "invalid_payload", "not valid JSON"},
+		{"hotel", `{hotel}`, "", "invalid_payload", "not valid JSON"},
+		{"hotel", "\xff\xfe", "", "invalid_payload", "UTF-8"},
+		{"hotel", `{"hotel":"B","id":""}`, "", "invalid_payload", "id must be"},
+		{"hotel", `{"hotel":"B","id":5}`, "", "invalid_payload", "id must be"},
+		{"hotel", `{"hotel":"B","id":"a\u0007"}`, "", "invalid_payload", "id must be"},
+		{"hotel", `{"hotel":"B","id":"` + strings.Repeat("x", 65) + `"}`, "", "invalid_payload", "id must be"},
+		{"hotel", strings.Repeat(`{"a":`, 3000), "", "invalid_payload", "not valid JSON"},
+		{"angle", "NaN", "", "invalid_payload", "angle must be a number"},
+		{"angle", "Infinity", "", "invalid_payload", "angle must be a number"},
+		{"angle", "1e999", "", "invalid_payload", "angle must be a number"},
+		{"angle", "0x10", "", "invalid_payload", "angle must be a number"},
+		{"angle", "90°", "", "invalid_payload", "angle must be a number"},
+		{"angle", "90 91", "", "invalid_payload", "angle must be a number"},
+		{"angle", "null", "", "invalid_payload", "angle must be a number"},
+		{"angle", `{"angle":"90"}`, "", "invalid_payload", "angle must be a number"},
+		{"angle", `{"angle":1e999,"id":"big"}`, "big", "invalid_payload", "angle must be a number"},
+		{"home", "ON", "", "invalid_payload", `"ON" is not PRESS`},
+		{"home", "press", "", "invalid_payload", `"press" is not PRESS`},
+		{"home", "[]", "", "invalid_payload", `"[]" is not PRESS`},
+		{"home", `{"angle":0}`, "", "invalid_payload", `unknown field "angle"; home takes id`},
+		{"dance", "PRESS", "", "unknown_operation", `no operation "dance"; there are hotel, angle, home, stop, reset`},
+		{"hotel", strings.Repeat("x", 16<<10+1), "", "payload_too_large", "16385 bytes; at most 16384"},
+	} {
+		got, err := decode(test.name, []byte(test.payload), false)
+		var refusal *device.Error
+		if !errors.As(err, &refusal) {
+			t.Errorf("%s %.60q: %+v, %v, want %s", test.name, test.payload, got, err, test.code)
+			continue
+		}
+		if refusal.Code != test.code || !strings.Contains(refusal.Message, test.message) {
+			t.Errorf("%s %.60q:\n got %s: %s\nwant %s: …%s…", test.name, test.payload, refusal.Code, refusal.Message, test.code, test.message)
+		}
+		if got.ID != test.id {
+			t.Errorf("%s %.60q: id %q, want %q", test.name, test.payload, got.ID, test.id)
+		}
+	}
+}
+
+func TestDecodeIgnoresAnEmptyPayload(t *testing.T) {
+	for _, payload := range []string{"", "\n", " \t\r\n"} {
+		for _, name := range append(device.Names, "dance") {
+			if c, err := decode(name, []byte(payload), false); !errors.Is(err, errEmpty) {
+				t.Errorf("%s %q: %+v, %v, want errEmpty", name, payload, c, err)
+			}
+		}
+	}
+}
+
+func TestDecodeRefusesARetainedCommandAndReadsItsID(t *testing.T) {
+	c, err := decode("hotel", []byte(`{"hotel":"B","id":"kept"}`), true)
+	var refusal *device.Error
+	if !errors.As(err, &refusal) || refusal.Code != device.CodeRetainedCommand || c.ID != "kept" {
+		t.Errorf("got id %q, %v, want id kept and retained_command", c.ID, err)
+	}
+	if !strings.Contains(refusal.Message, "mosquitto_pub -r -n") {
+		t.Errorf("the message does not say how to clear it: %s", refusal.Message)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, name := range device.Names {
+		for _, payload := range []string{"B", "90", "PRESS", `{"hotel":"B","id":"x"}`, `{"angle":1e999}`, "{", "\xff"} {
+			f.Add(string(name), []byte(payload), false)
+		}
+	}
+	f.Fuzz(func(t *testing.T, name string, payload []byte, retained bool) {
+		c, err := decode(device.Name(name), payload, retained)
+		var refusal *device.Error
+		switch {
+		case errors.As(err, &refusal):
+			if refusal.Message == "" || !utf8.ValidString(refusal.Message) {
+				t.Errorf("the answer is %q", refusal.Message)
+			}
+		case err == nil:
+			if retained {
+				t.Error("a retained command is obeyed")
+			}
+			if len(payload) == 0 {
+				t.Error("an empty payload is a command")
+			}
+			if (c.Parameters.Hotel != nil) != (c.Name == "hotel") || (c.Parameters.Angle != nil) != (c.Name == "angle") {
+				t.Errorf("%s has the parameters %+v", c.Name, c.Parameters)
+			}
+		case !errors.Is(err, errEmpty):
+			t.Errorf("unexpected error %v", err)
+		}
+		if _, err := json.Marshal(c.Parameters); err != nil {
+			t.Errorf("cannot be published: %v", err)
+		}
+		if n := utf8.RuneCountInString(c.ID); n > maxID {
+			t.Errorf("an id of %d characters", n)
+		}
+	})
+}

@@ -1,0 +1,20 @@
+// Package mqtt is the device's side of the broker: it makes commands of the messages on the input
+// topics, and publishes state, operations and availability.
+//
+//	T = <base>/<device>
+//
+//	T/<operation>/set  ──► decode ──► Device.Submit, or Device.Reject
+//	T/stop/set         ──► Device.Stop, on two connections
+//	Device.Snapshot    ──► T/state, retained: the newest only
+//	Device.Outbox      ──► T/operation: every event, in order, at least once
+//	the connection     ──► T/availability, retained, with the will
+//
+// A topic that ends in /set is an input. Every other topic is published by the device.
+//
+// The emergency stop has a connection of its own, so that no flood on the other one and no full queue
+// in the broker holds it up. The commands are subscribed after the stop. A message handler decodes
+// and hands over; only that of a stop waits, until the stop is latched.
+//
+// A connection is a session under a loop: a new paho client each time, nothing carried over from the
+// last one, everything current published again.
+package mqtt

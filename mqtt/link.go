@@ -1,0 +1,206 @@
+package mqtt
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/plate-resort/plate-resort/device"
+)
+
+// stopPatience is how long the commands wait for the stop's subscription, before they are subscribed
+// without it and with a warning.
+const stopPatience = 2 * time.Second
+
+const stopWarning = "The emergency stop has lost its own connection to the broker; it shares that of the commands until it is back"
+
+// Config says how to reach the broker.
+type Config struct {
+	Brokers   []string // URLs, the first that answers is used: tcp, ssl, ws, wss
+	BaseTopic string
+	DeviceID  string
+	Username  string // "" is anonymous
+	Password  string
+	Keepalive time.Duration
+	Log       *slog.Logger
+}
+
+// A Link connects one device with the broker.
+type Link struct {
+	config Config
+	topics Topics
+	device *device.Device
+	log    *slog.Logger
+	copies copies
+	stopUp *condition
+}
+
+// NewLink makes the link; Run connects it.
+func NewLink(c Config, d *device.Device) *Link {
+	return &Link{
+		config: c, device: d, log: c.Log,
+		topics: NewTopics(c.BaseTopic, c.DeviceID),
+		stopUp: newCondition(),
+	}
+}
+
+// Run keeps both connections going until ctx ends, and then takes leave of the broker.
+func (l *Link) Run(ctx context.Context) error {
+	stop := connection{
+		log: l.log.With("connection", "stop"),
+		options: func() *paho.ClientOptions {
+			// A persistent session: a stop that was sent while the device was away comes on return.
+			return l.options("-stop").SetCleanSession(false).SetDefaultPublishHandler(l.pressed(stopWay))
+		},
+		session: l.stopSession,
+	}
+	commands := connection{
+		log: l.log.With("connection", "commands"),
+		options: func() *paho.ClientOptions {
+			return l.options("").SetCleanSession(true).
+				SetDefaultPublishHandler(l.received).
+				SetWill(l.topics.Availability(), "offline", 1, true)
+		},
+		session: l.commandSession,
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { stop.run(ctx) })
+	wg.Go(func() { commands.run(ctx) })
+	wg.Wait()
+	return nil
+}
+
+func (l *Link) options(suffix string) *paho.ClientOptions {
+	options := paho.NewClientOptions().
+		SetClientID(strings.ReplaceAll(l.config.BaseTopic, "/", "_") + "-" + l.config.DeviceID + suffix).
+		SetUsername(l.config.Username).
+		SetPassword(l.config.Password).
+		SetKeepAlive(l.config.Keepalive)
+	for _, broker := range l.config.Brokers {
+		options.AddBroker(broker)
+	}
+	return options
+}
+
+// stopSession listens for the emergency stop.
+func (l *Link) stopSession(ctx context.Context, client paho.Client) error {
+	if err := subscribe(ctx, client, l.topics.Set(device.StopOperation), l.pressed(stopWay)); err != nil {
+		return err
+	}
+	l.stopUp.set(true)
+	l.device.Warn("stop connection", "")
+	<-ctx.Done()
+	l.stopUp.set(false)
+	l.device.Warn("stop connection", stopWarning)
+	return nil
+}
+
+// commandSession listens for everything, and publishes.
+func (l *Link) commandSession(ctx context.Context, client paho.Client) error {
+	select {
+	case <-l.stopUp.is():
+	case <-time.After(stopPatience):
+		l.device.Warn("stop connection", stopWarning)
+	case <-ctx.Done():
+		return nil
+	}
+	l.copies.lost(commandWay)
+	p := publisher{client: client, topics: l.topics, device: l.device}
+	err := l.serve(ctx, client, &p)
+	if ctx.Err() != nil && client.IsConnectionOpen() { // the program ends, not the connection
+		return p.farewell()
+	}
+	return err
+}
+
+// serve subscribes to the inputs, and publishes until ctx ends.
+func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher) error {
+	err := subscribe(ctx, client, l.topics.inputs(), l.received)
+	switch {
+	case errors.Is(err, errRefused):
+		l.log.Error("no commands will come", "error", err)
+		l.device.Warn("inputs", err.Error())
+	case err != nil:
+		return err
+	default:
+		l.device.Warn("inputs", "")
+	}
+	return p.run(ctx)
+}
+
+// received handles a message on the connection of the commands. It never waits, but for a stop.
+func (l *Link) received(client paho.Client, m paho.Message) {
+	name := l.topics.operation(m.Topic())
+	if name == device.StopOperation {
+		l.pressed(commandWay)(client, m)
+		return
+	}
+	command, err := decode(name, m.Payload(), m.Retained())
+	var refusal *device.Error
+	switch {
+	case err == nil:
+		l.device.Submit(command)
+	case errors.As(err, &refusal):
+		l.device.Reject(command, refusal)
+	default: // empty
+		l.log.Debug("ignored an empty payload", "topic", m.Topic())
+	}
+}
+
+// pressed handles an emergency stop: whatever the payload, and before looking at it.
+func (l *Link) pressed(w way) paho.MessageHandler {
+	return func(_ paho.Client, m paho.Message) {
+		l.device.Stop(func() *device.Command {
+			if !l.copies.first(w, m.Payload()) {
+				return nil
+			}
+			return stopCommand(m.Payload())
+		})
+	}
+}
+
+// stopCommand is the command of a stop, with the id if one can be read.
+func stopCommand(payload []byte) *device.Command {
+	c := &device.Command{Name: device.StopOperation, Source: "mqtt"}
+	var object struct {
+		ID json.RawMessage `json:"id"`
+	}
+	if len(payload) <= maxPayload && json.Unmarshal(payload, &object) == nil && object.ID != nil {
+		_ = decodeID(c, object.ID) // without a good id the device makes one
+	}
+	return c
+}
+
+// A condition holds or does not, and can be waited for. Safe for concurrent use.
+type condition struct {
+	mu   sync.Mutex
+	on   bool
+	isOn chan struct{} // closed while on
+}
+
+func newCondition() *condition { return &condition{isOn: make(chan struct{})} }
+
+func (c *condition) set(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case on && !c.on:
+		close(c.isOn)
+	case !on && c.on:
+		c.isOn = make(chan struct{})
+	}
+	c.on = on
+}
+
+// is receives once the condition holds.
+func (c *condition) is() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.isOn
+}
