@@ -1,0 +1,80 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/motor/simulator"
+	"github.com/plate-resort/plate-resort/mqtt/broker"
+)
+
+func newDemo() *cobra.Command {
+	var listen string
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Run a device with everything around it, on this machine and without hardware",
+		Long: "Run a device named demo with a simulated servo behind a pseudo-terminal and an MQTT broker of its\n" +
+			"own, until SIGINT or SIGTERM. Nothing needs to be installed, and nothing is kept.",
+		RunE: func(c *cobra.Command, _ []string) error { return demo(c.Context(), c.OutOrStdout(), listen) },
+	}
+	c.Flags().StringVar(&listen, "mqtt-listen", "127.0.0.1:1883", "the broker's address; port 0 takes a free one")
+	return c
+}
+
+func demo(ctx context.Context, out io.Writer, listen string) error {
+	mqttBroker, err := broker.Listen(listen)
+	if err != nil {
+		return fmt.Errorf("%w\nIf another broker has the port, choose another: plate-resort demo --mqtt-listen 127.0.0.1:1884", err)
+	}
+	defer mqttBroker.Close()
+	line, err := simulator.OpenPTY("")
+	if err != nil {
+		return err
+	}
+	s, err := loadSettings(func(env *environment) {
+		env.DeviceID = "demo"
+		env.MQTTBroker = "tcp://" + mqttBroker.Addr().String()
+		env.MQTTUsername, env.MQTTPassword, env.MQTTPasswordFile = "", "", ""
+		env.MotorPort, env.MotorBaud, env.MotorID = line.Path(), "57600", "1"
+	})
+	if err != nil {
+		return err
+	}
+	servo := simulator.New(simulator.Config{})
+	defer start(func(ctx context.Context) error { return servo.Serve(ctx, line) })()
+
+	fmt.Fprint(out, invitation(s, mqttBroker.Addr()))
+	return serve(ctx, s, new(device.Memory), newLogger(s))
+}
+
+// invitation says what to try.
+func invitation(s settings, addr net.Addr) string {
+	host, port, _ := net.SplitHostPort(addr.String())
+	at := ""
+	if host != "127.0.0.1" {
+		at += " -h " + host
+	}
+	if port != "1883" {
+		at += " -p " + port
+	}
+	topic := s.baseTopic + "/" + s.deviceID
+	hotels := s.carousel.Names()
+	return fmt.Sprintf(`A carousel with the hotels %[4]s is here for you to turn: device %[3]s, broker %[5]v.
+In another terminal (mosquitto_sub and mosquitto_pub are in the package mosquitto-clients):
+
+  watch everything    mosquitto_sub%[1]s -v -t '%[2]s/#'
+  turn to a hotel     mosquitto_pub%[1]s -t %[2]s/hotel/set -m %[6]s
+  turn to an angle    mosquitto_pub%[1]s -t %[2]s/angle/set -m 90
+  emergency stop      mosquitto_pub%[1]s -t %[2]s/stop/set -m STOP
+  go on after it      mosquitto_pub%[1]s -t %[2]s/reset/set -m PRESS
+
+Ctrl-C ends it.
+
+`, at, topic, s.deviceID, strings.Join(hotels, ", "), addr, hotels[len(hotels)/2])
+}

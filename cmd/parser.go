@@ -1,0 +1,137 @@
+package cmd
+
+import (
+	"fmt"
+	"math"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/plate-resort/plate-resort/device"
+)
+
+// A parser makes values of the settings' texts and collects what is wrong with them.
+type parser struct {
+	faults []error
+}
+
+func (p *parser) fault(name, value, want string) {
+	p.faults = append(p.faults, fmt.Errorf("%s_%s is %q; it must be %s", settingsPrefix, name, value, want))
+}
+
+func (p *parser) match(name, value string, pattern *regexp.Regexp, want string) string {
+	if !pattern.MatchString(value) {
+		p.fault(name, value, want)
+	}
+	return value
+}
+
+func (p *parser) oneOf(name, value string, choices ...string) string {
+	if !slices.Contains(choices, value) {
+		p.fault(name, value, strings.Join(choices, " or "))
+	}
+	return value
+}
+
+func (p *parser) integer(name, value string, least, most int) int {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < least || n > most {
+		p.fault(name, value, fmt.Sprintf("a whole number from %d to %d", least, most))
+		return 0
+	}
+	return n
+}
+
+func (p *parser) number(name, value string, least, most float64) float64 {
+	n, err := strconv.ParseFloat(value, 64)
+	if err != nil || math.IsNaN(n) || n < least || n > most {
+		p.fault(name, value, fmt.Sprintf("a number from %v to %v", least, most))
+		return 0
+	}
+	return n
+}
+
+func (p *parser) duration(name, value string, least, most time.Duration) time.Duration {
+	d, err := time.ParseDuration(value)
+	if err != nil || d < least || d > most {
+		p.fault(name, value, fmt.Sprintf("a duration from %v to %v, such as 15s or 1m30s", least, most))
+		return 0
+	}
+	return d
+}
+
+func (p *parser) brokers(name, value string) []string {
+	var brokers []string
+	for _, broker := range strings.Split(value, ",") {
+		broker = strings.TrimSpace(broker)
+		u, err := url.Parse(broker)
+		if err != nil || u.Hostname() == "" || !slices.Contains([]string{"tcp", "ssl", "ws", "wss"}, u.Scheme) {
+			p.fault(name, value, "a URL or several with commas between them, tcp, ssl, ws or wss, such as tcp://broker.lab:1883")
+			return nil
+		}
+		if u.User != nil {
+			p.faults = append(p.faults, fmt.Errorf("%s_%s holds a user name; give it in %[1]s_MQTT_USERNAME and %[1]s_MQTT_PASSWORD_FILE", settingsPrefix, name))
+			return nil
+		}
+		brokers = append(brokers, broker)
+	}
+	return brokers
+}
+
+// password takes the password from the setting or, without the line's end, from the file.
+func (p *parser) password(password, file string) string {
+	switch {
+	case file == "":
+		return password
+	case password != "":
+		p.faults = append(p.faults, fmt.Errorf("%s_MQTT_PASSWORD and %[1]s_MQTT_PASSWORD_FILE are both set; set one of them", settingsPrefix))
+		return ""
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		p.faults = append(p.faults, fmt.Errorf("%s_MQTT_PASSWORD_FILE cannot be read: %w", settingsPrefix, err))
+		return ""
+	}
+	return strings.TrimRight(string(content), "\r\n")
+}
+
+// carousel places the hotels: by name, evenly spaced, or name:angle, as measured.
+func (p *parser) carousel(e environment) device.Carousel {
+	faults := len(p.faults)
+	offset := device.Degrees(p.number("OFFSET_ANGLE", e.OffsetAngle, -360, 360))
+	direction := p.oneOf("ROTATION_DIRECTION", e.RotationDirection, "1", "-1")
+	c := device.Carousel{RoomsPerHotel: p.integer("ROOMS_PER_HOTEL", e.RoomsPerHotel, 1, 1000)}
+	var names []string
+	measured := strings.Contains(e.Hotels, ":")
+	for _, entry := range strings.Split(e.Hotels, ",") {
+		name, angle, _ := strings.Cut(strings.TrimSpace(entry), ":")
+		names = append(names, name)
+		if !measured {
+			continue
+		}
+		degrees, err := strconv.ParseFloat(angle, 64)
+		if err != nil {
+			p.fault("HOTELS", e.Hotels, "names, A,B,C,D, or names with the angle of each in degrees, A:19,B:109")
+			return c
+		}
+		c.Hotels = append(c.Hotels, device.Hotel{Name: name, Angle: device.Degrees(degrees)})
+	}
+	if len(p.faults) > faults {
+		return c
+	}
+	if !measured {
+		sign := 1
+		if direction == "-1" {
+			sign = -1
+		}
+		c.Hotels = device.EvenlySpaced(names, offset, sign)
+	}
+	if err := c.Validate(); err != nil {
+		p.faults = append(p.faults, fmt.Errorf("%s_HOTELS is %q: %w", settingsPrefix, e.Hotels, err))
+	}
+	return c
+}

@@ -1,0 +1,67 @@
+// Package cmd is the program's command line: a file for each subcommand. It reads the settings, and is
+// the only place that wires the parts together.
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit statuses.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2 // wrong usage or configuration
+)
+
+// A usageError is the user's to mend, on the command line or in the settings.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// Execute runs the program and returns its exit status.
+func Execute() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := newRoot().ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, new(usageError)):
+		fmt.Fprintln(os.Stderr, err)
+		return exitUsage
+	default:
+		fmt.Fprintln(os.Stderr, "plate-resort:", err)
+		return exitFailed
+	}
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "plate-resort",
+		Short:         "Turns a carousel of microplate hotels on command of an MQTT broker",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w\nSee: %s --help", err, c.CommandPath())}
+	})
+	root.AddCommand(newRun(), newDemo(), newSimulate())
+	for _, c := range root.Commands() {
+		c.Args = noArguments
+	}
+	return root
+}
+
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%s takes no argument, so what is %q?\nSee: %s --help", c.CommandPath(), args[0], c.CommandPath())}
+	}
+	return nil
+}
