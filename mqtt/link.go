@@ -160,6 +160,10 @@ func (l *Link) pressed(w way) paho.MessageHandler {
 			if !l.copies.first(w, m.Payload()) {
 				return nil
 			}
+			if m.Retained() {
+				l.log.Warn("the emergency stop is retained by the broker and comes again at every reconnection; "+
+					"clear it with mosquitto_pub -r -n, which stops once more, and then reset", "topic", m.Topic())
+			}
 			return stopCommand(m.Payload())
 		})
 	}
