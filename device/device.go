@@ -143,7 +143,8 @@ func (d *Device) Reject(c Command, err *Error) {
 
 // Stop is the emergency stop. It signals the motor at once, then returns when the latch is stored,
 // after a second at the latest. The command, asked for after the signal, says how to answer; nil is
-// for another copy of a press that has its answer, and is obeyed all the same.
+// for another copy of a press that has its answer: it is obeyed all the same, also after a reset, but
+// does not wait for the store.
 func (d *Device) Stop(command func() *Command) {
 	p := press{motor: d.motor.Stop(), saved: make(chan struct{})}
 	p.command = command()
@@ -152,6 +153,9 @@ func (d *Device) Stop(command func() *Command) {
 	select {
 	case d.presses <- p:
 	case <-timeout.C:
+		return
+	}
+	if p.command == nil {
 		return
 	}
 	select {
