@@ -83,21 +83,23 @@ func (b *bus) run(ctx context.Context) {
 		select {
 		case <-b.stop:
 			b.torqueOff()
-		default:
+		case r := <-b.requests:
 			select {
-			case <-b.stop:
+			case <-b.stop: // both had come: the stop goes first
 				b.torqueOff()
-			case r := <-b.requests:
-				b.serve(r)
-			case <-ctx.Done():
-				b.err = errClosed
+			default:
 			}
+			b.serve(r)
+		case <-ctx.Done():
+			b.err = errClosed
 		}
 	}
 }
 
 func (b *bus) serve(r request) {
 	switch {
+	case b.err != nil:
+		r.reply <- reply{err: b.err}
 	case r.ctx.Err() != nil:
 		r.reply <- reply{err: context.Cause(r.ctx)}
 	case r.permit != 0 && !b.stops.permits(r.permit):

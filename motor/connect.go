@@ -67,19 +67,19 @@ func (m *Motor) session(ctx context.Context) (connected bool, err error) {
 	if err := m.setUp(ctx, b); err != nil {
 		return false, err
 	}
-	m.bus.Store(b)
+	m.bus.Store(b) // before the torque comes on: a reset may come at any time, and finds one or the other
 	defer m.bus.Store(nil)
+	if err := m.takeHold(ctx, b); err != nil {
+		return false, err
+	}
 	m.update(func(status *device.MotorStatus) {
 		status.Connection, status.Problem, status.Contacted = device.Connected, "", true
 	})
 	return true, m.watch(ctx, b)
 }
 
-// setUp identifies the servo and gives it all settings. Torque comes on where the carousel stands,
-// unless a stop is held or the servo has a hardware error. A servo whose torque is on keeps it, but
-// halts.
+// setUp identifies the servo and gives it all settings.
 func (m *Motor) setUp(ctx context.Context, b *bus) error {
-	p := m.stops.permit()
 	model, err := b.identify(ctx)
 	if err != nil {
 		return err
@@ -95,8 +95,13 @@ func (m *Motor) setUp(ctx context.Context, b *bus) error {
 	}
 	m.update(func(status *device.MotorStatus) { status.Speed = m.config.Speed })
 	m.log.Info("motor connected", "model", model.Name, "id", b.id)
+	return nil
+}
 
-	err = m.torqueOn(ctx, b, p)
+// takeHold switches torque on where the carousel stands, unless a stop is held or the servo has a
+// hardware error. A servo whose torque is on keeps it, but halts.
+func (m *Motor) takeHold(ctx context.Context, b *bus) error {
+	err := m.torqueOn(ctx, b, m.stops.permit())
 	var failure *device.Error
 	if errors.As(err, &failure) {
 		switch failure.Code {
