@@ -22,19 +22,19 @@ func (d Degrees) Wrap() Degrees {
 	return Degrees(w)
 }
 
-// Round returns the angle rounded to two decimals, and then wrapped.
+// Round returns the same direction rounded to two decimals, in the range 0 ≤ angle < 360.
 func (d Degrees) Round() Degrees {
-	return Degrees(math.Round(float64(d)*100) / 100).Wrap()
+	return Degrees(math.Round(float64(d.Wrap())*100) / 100).Wrap()
 }
 
 // From returns the way from the angle other to d, the short way round: −180 < way ≤ 180, rounded to
 // two decimals.
 func (d Degrees) From(other Degrees) Degrees {
-	way := (d - other).Wrap()
+	way := (d - other).Round()
 	if way > 180 {
-		way -= 360
+		way = Degrees(math.Round(float64(way-360)*100) / 100)
 	}
-	return Degrees(math.Round(float64(way)*100) / 100)
+	return way
 }
 
 func (d Degrees) String() string { return fmt.Sprintf("%.2f°", float64(d)) }

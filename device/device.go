@@ -10,21 +10,23 @@ import (
 )
 
 const (
-	// inboxSize is how many commands may wait for Run to look at them, which takes microseconds.
-	inboxSize = 256
 	// immediateTimeout bounds an operation that does not move the carousel.
 	immediateTimeout = 5 * time.Second
 	// latchTimeout bounds how long Stop waits for the latch to be stored.
 	latchTimeout = time.Second
 	// haltTimeout bounds how long Run waits, when it is told to end, for a move to be halted.
 	haltTimeout = time.Second
+	// storeTimeout bounds how long Run waits, when it is told to end, for the store.
+	storeTimeout = time.Second
 )
+
+var errShutDown = Errorf(CodeInterrupted, "the device is shutting down")
 
 // Config is what a Device is made of; every field is needed.
 type Config struct {
 	Carousel  Carousel
 	QueueSize int           // how many operations may wait
-	NewID     func() string // makes an id for an operation whose sender gave none
+	NewID     func() string // makes an id for an operation whose sender gave none; called concurrently
 	Motor     Motor
 	Store     Store
 	Log       *slog.Logger
@@ -42,9 +44,9 @@ type Device struct {
 	outbox    *Outbox
 	warnings  *warnings
 
-	inbox    chan Command
-	presses  chan press
+	inbox    *inbox
 	finished chan outcome
+	ended    chan struct{} // closed when Run has ended
 	changed  chan struct{}
 	snapshot atomic.Pointer[Snapshot]
 
@@ -52,12 +54,13 @@ type Device struct {
 	accepted      *ledger
 	queue         []*task
 	running       *task
-	underway      int // goroutines that will send an outcome
+	underway      map[*task]struct{} // those whose goroutine will send an outcome
+	closing       bool
 	latched       bool
 	lastPress     uint64
 	lastError     *Failure
 	activitySince time.Time
-	ended         uint64
+	total         uint64 // operations that have ended
 }
 
 // A press is a use of the emergency stop on its way to Run.
@@ -85,9 +88,10 @@ func New(c Config) (*Device, error) {
 		recorder:      newRecorder(c.Store, outbox, c.Log),
 		outbox:        outbox,
 		warnings:      newWarnings(),
-		inbox:         make(chan Command, inboxSize),
-		presses:       make(chan press),
+		inbox:         newInbox(),
 		finished:      make(chan outcome),
+		ended:         make(chan struct{}),
+		underway:      make(map[*task]struct{}),
 		changed:       make(chan struct{}, 1),
 		accepted:      newLedger(),
 		latched:       saved.Latched,
@@ -122,10 +126,8 @@ func (d *Device) Warn(subject, message string) { d.warnings.set(subject, message
 
 // Submit hands a command to Run, in the order of the calls. It never waits. The answer is an event.
 func (d *Device) Submit(c Command) {
-	select {
-	case d.inbox <- c:
-	default:
-		d.Reject(c, Errorf(CodeQueueFull, "commands come faster than they can be looked at; send fewer"))
+	if err := d.inbox.put(c); err != nil {
+		d.Reject(c, err)
 	}
 }
 
@@ -148,16 +150,11 @@ func (d *Device) Reject(c Command, err *Error) {
 func (d *Device) Stop(command func() *Command) {
 	p := press{motor: d.motor.Stop(), saved: make(chan struct{})}
 	p.command = command()
+	if taken := d.inbox.press(p); !taken || p.command == nil {
+		return
+	}
 	timeout := time.NewTimer(latchTimeout)
 	defer timeout.Stop()
-	select {
-	case d.presses <- p:
-	case <-timeout.C:
-		return
-	}
-	if p.command == nil {
-		return
-	}
 	select {
 	case <-p.saved:
 	case <-timeout.C:
@@ -165,29 +162,34 @@ func (d *Device) Stop(command func() *Command) {
 }
 
 // Run owns the state of the device until ctx ends. Then it halts what moves, ends what waits as
-// interrupted, and returns when everything is stored.
+// interrupted, and returns when everything is stored. It waits for a motor or a store that hangs, but
+// not for long. It is called once.
 func (d *Device) Run(ctx context.Context) error {
 	stopRecorder, recorderDone := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(recorderDone)
 		d.recorder.run(stopRecorder)
 	}()
-	defer func() {
-		close(stopRecorder)
-		<-recorderDone
-	}()
+	d.run(ctx)
+	close(stopRecorder)
+	select {
+	case <-recorderDone:
+	case <-time.After(storeTimeout):
+		d.log.Error("the last operations could not be stored in time", "timeout", storeTimeout)
+	}
+	return nil
+}
+
+func (d *Device) run(ctx context.Context) {
 	for {
 		d.startNext()
 		d.update()
 		select {
 		case <-ctx.Done():
 			d.shutDown()
-			d.update()
-			return nil
-		case p := <-d.presses:
-			d.press(p)
-		case c := <-d.inbox:
-			d.accept(c)
+			return
+		case <-d.inbox.arrived:
+			d.open()
 		case o := <-d.finished:
 			d.finish(o)
 		case <-d.motor.Changed():
@@ -196,31 +198,48 @@ func (d *Device) Run(ctx context.Context) error {
 	}
 }
 
+// open looks at what has come, the presses of the emergency stop first.
+func (d *Device) open() {
+	presses, commands := d.inbox.take()
+	for _, p := range presses {
+		d.press(p)
+	}
+	for _, c := range commands {
+		d.accept(c)
+	}
+}
+
 func (d *Device) shutDown() {
-	err := Errorf(CodeInterrupted, "the device was shut down")
+	d.closing = true
+	d.open()
 	if d.running != nil {
-		d.running.cancel(err)
+		d.running.cancel(errShutDown)
 	}
 	for _, t := range d.queue {
-		d.end(t, Result{}, err)
+		d.end(t, Result{}, errShutDown)
 	}
 	d.queue = nil
-	for len(d.inbox) > 0 {
-		d.Reject(<-d.inbox, err)
-	}
+	d.update()
+
 	timeout := time.NewTimer(haltTimeout)
 	defer timeout.Stop()
-	for d.underway > 0 {
+	for len(d.underway) > 0 {
 		select {
-		case p := <-d.presses:
-			d.press(p)
+		case <-d.inbox.arrived:
+			d.open()
 		case o := <-d.finished:
 			d.finish(o)
 		case <-timeout.C:
 			d.log.Error("the motor did not come to rest in time", "timeout", haltTimeout)
-			return
+			for t := range d.underway {
+				d.finish(outcome{t, Result{}, errShutDown})
+			}
 		}
 	}
+	d.inbox.close()
+	d.open()
+	close(d.ended)
+	d.update()
 }
 
 // update makes the snapshot current.

@@ -7,8 +7,8 @@
 // [Device.Run] is the one goroutine that changes state. Everybody else sends it a [Command] or reads
 // an immutable [Snapshot]:
 //
-//	Submit ──► inbox ──┐                       ┌──► Snapshot, Changed
-//	Stop ──► presses ──┼──► Run ──► goroutine ─┼──► Motor.MoveTo
+//	Submit ──┐                                 ┌──► Snapshot, Changed
+//	Stop ────┴► inbox ─┬──► Run ──► goroutine ─┼──► Motor.MoveTo
 //	Motor.Changed ─────┘     │       of the    └──► finished ──► Run
 //	                         │       operation
 //	                         └──► recorder ──► Store ──► Outbox

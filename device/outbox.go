@@ -75,6 +75,9 @@ func (o *Outbox) Unanswered() uint64 {
 }
 
 func (o *Outbox) add(operations ...Operation) {
+	if len(operations) == 0 {
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, op := range operations {

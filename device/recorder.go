@@ -3,15 +3,20 @@ package device
 import (
 	"log/slog"
 	"sync"
+	"time"
 )
+
+// saveInterval is the time between two attempts to save what could not be saved.
+const saveInterval = time.Second
 
 // A recorder hands records to the store on a goroutine of its own, all that have come since the last
 // time at once, and adds the events to the outbox when the store has them.
 type recorder struct {
-	store  Store
-	outbox *Outbox
-	log    *slog.Logger
-	added  chan struct{}
+	store   Store
+	outbox  *Outbox
+	log     *slog.Logger
+	added   chan struct{}
+	unsaved bool // the last records could not be saved
 
 	mu      sync.Mutex
 	records []Record
@@ -38,10 +43,16 @@ func (r *recorder) add(saved chan<- struct{}, records ...Record) {
 
 // run saves what is added until done is closed, and then what is left.
 func (r *recorder) run(done <-chan struct{}) {
+	retry := time.NewTicker(saveInterval)
+	defer retry.Stop()
 	for {
 		select {
 		case <-r.added:
 			r.flush()
+		case <-retry.C:
+			if r.unsaved {
+				r.flush()
+			}
 		case <-done:
 			r.flush()
 			return
@@ -49,6 +60,8 @@ func (r *recorder) run(done <-chan struct{}) {
 	}
 }
 
+// flush saves the records, and has their events published, saved or not. A latch that could not be saved
+// is kept for the next time.
 func (r *recorder) flush() {
 	r.mu.Lock()
 	records, saved := r.records, r.saved
@@ -56,7 +69,9 @@ func (r *recorder) flush() {
 	r.mu.Unlock()
 	if err := r.store.Save(records); err != nil {
 		r.log.Error("cannot store operations, they would be lost with the process", "error", err)
+		r.keep(records, saved)
 	} else {
+		r.unsaved = false
 		for _, c := range saved {
 			close(c)
 		}
@@ -68,4 +83,18 @@ func (r *recorder) flush() {
 		}
 	}
 	r.outbox.add(events...)
+}
+
+func (r *recorder) keep(records []Record, saved []chan<- struct{}) {
+	r.unsaved = true
+	var latch []Record
+	for _, record := range records {
+		if record.Latched != nil {
+			latch = []Record{{Latched: record.Latched}}
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.records = append(latch, r.records...)
+	r.saved = append(saved, r.saved...)
 }

@@ -76,7 +76,7 @@ func (d *Device) look() *Snapshot {
 		LastError:       d.lastError,
 		Hotels:          d.hotels,
 		RoomsPerHotel:   d.carousel.RoomsPerHotel,
-		OperationsTotal: d.ended,
+		OperationsTotal: d.total,
 		UpdatedAt:       now(),
 	}
 	if motor.Known {
@@ -96,7 +96,7 @@ func (d *Device) look() *Snapshot {
 	}
 	s.AllowedActions = []Name{}
 	for _, name := range Names {
-		if d.refusal(name) == nil {
+		if d.refusal(name, motor) == nil {
 			s.AllowedActions = append(s.AllowedActions, name)
 		}
 	}
@@ -129,11 +129,14 @@ func (d *Device) status(motor MotorStatus, s *Snapshot) (Status, string) {
 
 // refusal tells why the operation cannot be accepted now, or nil. Acceptance and allowed_actions both
 // follow from it.
-func (d *Device) refusal(name Name) *Error {
+func (d *Device) refusal(name Name, motor MotorStatus) *Error {
+	if d.closing && name != StopOperation {
+		return errShutDown
+	}
 	if !name.moves() {
 		return nil
 	}
-	if err := d.hindrance(); err != nil {
+	if err := d.hindrance(motor); err != nil {
 		return err
 	}
 	if len(d.queue) >= d.queueSize {
@@ -143,8 +146,7 @@ func (d *Device) refusal(name Name) *Error {
 }
 
 // hindrance tells why nothing can move now, or nil.
-func (d *Device) hindrance() *Error {
-	motor := d.motor.Status()
+func (d *Device) hindrance(motor MotorStatus) *Error {
 	switch {
 	case d.latched:
 		return Errorf(CodeEmergencyStopped, "the emergency stop is latched; send PRESS to reset/set when it is safe to move again")

@@ -29,6 +29,10 @@ type outcome struct {
 
 // accept takes a command as an operation, or refuses it.
 func (d *Device) accept(c Command) {
+	if c.Name == StopOperation {
+		d.press(press{command: &c, motor: d.motor.Stop(), saved: make(chan struct{})})
+		return
+	}
 	if err := d.validate(c); err != nil {
 		d.Reject(c, err)
 		return
@@ -41,34 +45,34 @@ func (d *Device) accept(c Command) {
 		d.record(known)
 		return
 	}
-	if err := d.refusal(c.Name); err != nil {
+	if err := d.refusal(c.Name, d.motor.Status()); err != nil {
 		d.Reject(c, err)
 		return
 	}
 	t := d.newTask(c)
-	switch {
-	case c.Name == ResetOperation:
+	if c.Name == ResetOperation {
 		d.reset(t)
-	case d.running == nil && len(d.queue) == 0:
-		queued := t.operation
-		d.start(t) // the motion first, its record after
-		d.recorder.add(nil, Record{Operation: &queued})
-		d.record(t)
-	default:
-		d.queue = append(d.queue, t)
-		d.record(t)
+		return
 	}
+	d.queue = append(d.queue, t)
+	d.record(t)
+	d.startNext()
 }
 
-// validate checks the parameters against the carousel.
+// validate checks the command against the carousel.
 func (d *Device) validate(c Command) *Error {
-	switch c.Name {
-	case HotelOperation:
-		if _, ok := d.carousel.Angle(*c.Parameters.Hotel); !ok {
-			return Errorf(CodeInvalidPayload, "hotel %q is not one of %s", *c.Parameters.Hotel, strings.Join(d.hotels, ", "))
+	p := c.Parameters
+	switch {
+	case !c.Name.Known():
+		return Errorf(CodeUnknownOperation, "there is no operation %q", c.Name)
+	case c.Name == HotelOperation && p.Hotel == nil, c.Name == AngleOperation && p.Angle == nil:
+		return Errorf(CodeInvalidPayload, "%s needs to know where to turn", c.Name)
+	case p.Hotel != nil:
+		if _, ok := d.carousel.Angle(*p.Hotel); !ok {
+			return Errorf(CodeInvalidPayload, "hotel %q is not one of %s", *p.Hotel, strings.Join(d.hotels, ", "))
 		}
-	case AngleOperation:
-		if a := *c.Parameters.Angle; !(a >= 0 && a < 360) {
+	case p.Angle != nil:
+		if a := *p.Angle; !(a >= 0 && a < 360) {
 			return Errorf(CodeInvalidPayload, "angle %v is not in range; it must be 0 or more and less than 360 degrees", float64(a))
 		}
 	}
@@ -106,7 +110,7 @@ func (d *Device) startNext() {
 		t := d.queue[0]
 		d.queue[0] = nil
 		d.queue = d.queue[1:]
-		if err := d.hindrance(); err != nil {
+		if err := d.hindrance(d.motor.Status()); err != nil {
 			d.end(t, Result{}, err)
 			continue
 		}
@@ -138,13 +142,16 @@ func (d *Device) start(t *task) {
 func (d *Device) reset(t *task) {
 	t.press = d.lastPress
 	t.began()
-	cancelled := d.running
+	var cancelled <-chan struct{} // what the stop has cancelled ends soon
+	if d.latched && d.running != nil {
+		cancelled = d.running.done
+	}
 	d.perform(t, func() (Result, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), immediateTimeout)
 		defer cancel()
-		if cancelled != nil && t.press > 0 {
+		if cancelled != nil {
 			select {
-			case <-cancelled.done:
+			case <-cancelled:
 			case <-ctx.Done():
 			}
 		}
@@ -174,6 +181,7 @@ func (d *Device) press(p press) {
 		return
 	}
 	c := *p.command
+	c.Name = StopOperation
 	if known := d.accepted.find(c.ID); known != nil {
 		if known.operation.Name == StopOperation {
 			d.record(known)
@@ -183,16 +191,26 @@ func (d *Device) press(p press) {
 	}
 	t := d.newTask(c)
 	t.began()
-	d.perform(t, func() (Result, error) { return Result{}, <-p.motor.Done })
+	d.perform(t, func() (Result, error) {
+		select {
+		case err := <-p.motor.Done:
+			return Result{}, err
+		case <-time.After(immediateTimeout):
+			return Result{}, Errorf(CodeTimeout, "the motor has not confirmed within %v that torque is off", immediateTimeout)
+		}
+	})
 }
 
 // perform runs the work of an operation on a goroutine of its own.
 func (d *Device) perform(t *task, work func() (Result, error)) {
-	d.underway++
+	d.underway[t] = struct{}{}
 	go func() {
 		defer close(t.done)
 		result, err := work()
-		d.finished <- outcome{t, result, err}
+		select {
+		case d.finished <- outcome{t, result, err}:
+		case <-d.ended: // without waiting for it
+		}
 	}()
 }
 
@@ -204,8 +222,8 @@ func (t *task) began() {
 
 // finish takes note that a task's goroutine has ended.
 func (d *Device) finish(o outcome) {
-	d.underway--
 	t := o.task
+	delete(d.underway, t)
 	if d.running == t {
 		d.running = nil
 	}
@@ -244,7 +262,7 @@ func (d *Device) end(t *task, result Result, err error) {
 			d.lastError = &Failure{failure.Code, failure.Message, "error", at}
 		}
 	}
-	d.ended++
+	d.total++
 	d.record(t)
 	log := d.log.With("id", op.ID, "operation", op.Name, "state", op.State)
 	if failure != nil {

@@ -1,0 +1,115 @@
+package device_test
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/device/devicetest"
+)
+
+func TestTheLatchSurvivesARestart(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.stop("stop")
+		r.shutDown()
+
+		motor := devicetest.NewUnconnected()
+		r = newRig(t, motor, r.store)
+		if n := len(motor.Presses()); n != 1 { // Run has not begun, and the motor has not connected
+			t.Fatalf("the motor was stopped %d times before it could connect, want once", n)
+		}
+		if s := r.Snapshot(); s.Status != device.StatusEStop || !s.EmergencyStop {
+			t.Errorf("the first snapshot has status %s", s.Status)
+		}
+		r.start()
+		motor.Connect()
+		r.status(device.StatusEStop)
+		if r.Snapshot().Torque {
+			t.Error("torque came on with the connection")
+		}
+		r.submit(home("1"))
+		r.expect("1 rejected emergency_stopped")
+
+		r.submit(reset("reset"))
+		r.expect("reset completed")
+		r.status(device.StatusReady)
+		if resets := motor.Resets(); resets[0].Press != 1 || motor.Held() {
+			t.Errorf("the reset names press %d", resets[0].Press)
+		}
+	})
+}
+
+func TestAReleasedLatchStaysReleasedOverARestart(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.stop("stop")
+		r.submit(reset("reset"))
+		r = r.restart(devicetest.New())
+		r.status(device.StatusReady)
+		if n := len(r.motor.Presses()); n != 0 {
+			t.Errorf("the motor was stopped %d times", n)
+		}
+	})
+}
+
+// crash is a store that keeps nothing from a certain moment on, as when the process is killed.
+type crash struct {
+	device.Memory
+	crashed bool
+}
+
+func (c *crash) Save(records []device.Record) error {
+	if c.crashed {
+		return nil
+	}
+	return c.Memory.Save(records)
+}
+
+func TestWhatHadNotEndedWhenTheProcessWasKilledEndsAsInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(crash)
+		r := startRig(t, devicetest.New(), store)
+		r.submit(home("ended"))
+		r.arrive(1)
+		r.submit(hotel("ran", "B"), hotel("waited", "C"))
+		store.crashed = true
+		r.shutDown()
+
+		store.crashed = false
+		r = startRig(t, devicetest.New(), store)
+		r.expect("ran interrupted interrupted", "waited interrupted interrupted")
+		r.noMove()
+		r.status(device.StatusReady)
+		if s := r.Snapshot(); s.LastError != nil || s.QueueLength != 0 {
+			t.Errorf("after the restart the snapshot is %+v", s)
+		}
+		if op := r.last("ran"); op.StartedAt == nil || op.FinishedAt == nil || op.Attempt != 1 {
+			t.Errorf("the operation that ran ended as %+v", op)
+		}
+		if op := r.last("waited"); op.StartedAt != nil || op.FinishedAt == nil || op.Attempt != 0 {
+			t.Errorf("the operation that waited ended as %+v", op)
+		}
+
+		r = r.restart(devicetest.New())
+		r.expect() // once is enough
+	})
+}
+
+type unreadable struct{ device.Memory }
+
+var errUnreadable = errors.New("bad sector")
+
+func (*unreadable) Load() (device.Saved, error) { return device.Saved{}, errUnreadable }
+
+// A device that cannot know whether it is latched must not start.
+func TestAStoreThatCannotBeReadIsAnErrorOfNew(t *testing.T) {
+	_, err := device.New(device.Config{
+		QueueSize: queueSize, NewID: newID(), Motor: devicetest.New(),
+		Store: new(unreadable), Log: slog.New(slog.DiscardHandler),
+	})
+	if !errors.Is(err, errUnreadable) || !strings.Contains(err.Error(), "read the stored state") {
+		t.Errorf("New returned %v", err)
+	}
+}

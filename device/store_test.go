@@ -1,0 +1,224 @@
+package device_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/device/devicetest"
+)
+
+// A disk is a store that can fail and take its time.
+type disk struct {
+	device.Memory
+
+	mu    sync.Mutex
+	err   error
+	block chan struct{} // nil when it does not block
+}
+
+func (d *disk) Save(records []device.Record) error {
+	d.mu.Lock()
+	err, block := d.err, d.block
+	d.mu.Unlock()
+	if block != nil {
+		<-block
+	}
+	if err != nil {
+		return err
+	}
+	return d.Memory.Save(records)
+}
+
+func (d *disk) fail(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.err = err
+}
+
+// hang lets every Save from now on wait until the function it returns is called.
+func (d *disk) hang() (release func()) {
+	block := make(chan struct{})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.block = block
+	return sync.OnceFunc(func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.block = nil
+		close(block)
+	})
+}
+
+func onDisk(t *testing.T, test func(t *testing.T, r *rig, d *disk)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		d := new(disk)
+		test(t, startRig(t, devicetest.New(), d), d)
+	})
+}
+
+var errDisk = errors.New("no space left on device")
+
+// timed returns how long what it does takes.
+func timed(do func()) time.Duration {
+	began := time.Now()
+	do()
+	return time.Since(began)
+}
+
+func TestAStoreThatHangsHoldsUpNothingThatMovesOrStops(t *testing.T) {
+	onDisk(t, func(t *testing.T, r *rig, d *disk) {
+		release := d.hang()
+		defer release()
+		r.submit(home("1"), home("2"))
+		r.arrive(1)
+		r.move(2)
+		if len(r.events) != 0 {
+			t.Errorf("%d events were released before they were stored", len(r.events))
+		}
+
+		began := time.Now()
+		var stopped time.Duration
+		took := timed(func() {
+			r.Stop(func() *device.Command {
+				stopped = time.Since(began)
+				return &device.Command{ID: "stop", Name: device.StopOperation}
+			})
+		})
+		if stopped != 0 || len(r.motor.Presses()) != 1 {
+			t.Errorf("the stop reached the motor after %v", stopped)
+		}
+		if took != time.Second {
+			t.Errorf("Stop returned after %v, want 1s", took)
+		}
+		r.status(device.StatusEStop)
+		if !r.move(2).Ended() {
+			t.Error("the move goes on")
+		}
+
+		release()
+		r.settle()
+		for id, want := range map[string]string{
+			"1": "1 completed", "2": "2 cancelled emergency_stopped", "stop": "stop completed",
+		} {
+			if got := brief(r.last(id)); got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		}
+	})
+}
+
+func TestAStoreThatFailsHoldsUpNothingThatMovesOrStops(t *testing.T) {
+	onDisk(t, func(t *testing.T, r *rig, d *disk) {
+		d.fail(errDisk)
+		r.submit(home("1"))
+		r.expect("1 queued", "1 running")
+		if took := timed(func() { r.stop("stop") }); took > time.Second {
+			t.Errorf("Stop returned after %v, want at most 1s", took)
+		}
+		if !r.move(1).Ended() {
+			t.Error("the move goes on")
+		}
+		r.status(device.StatusEStop)
+		if got := brief(r.last("stop")); got != "stop completed" {
+			t.Error(got)
+		}
+	})
+}
+
+// The latch must hold over a restart, so it is tried until the disk takes it.
+func TestALatchThatCouldNotBeStoredIsStoredLater(t *testing.T) {
+	onDisk(t, func(t *testing.T, r *rig, d *disk) {
+		d.fail(errDisk)
+		r.stop("stop")
+		d.fail(nil)
+		r.shutDown()
+		if saved, _ := d.Load(); !saved.Latched {
+			t.Error("the latch is not stored")
+		}
+	})
+}
+
+func TestStopReturnsWhenTheLatchIsStored(t *testing.T) {
+	onDisk(t, func(t *testing.T, r *rig, d *disk) {
+		release := d.hang()
+		time.AfterFunc(300*time.Millisecond, release)
+		took := timed(func() { r.Stop(func() *device.Command { return &device.Command{ID: "1", Name: device.StopOperation} }) })
+		if took != 300*time.Millisecond {
+			t.Errorf("Stop returned after %v, want 300ms", took)
+		}
+		if saved, _ := d.Load(); !saved.Latched {
+			t.Error("the latch is not stored")
+		}
+	})
+}
+
+func TestASecondCopyOfAStopDoesNotWaitForTheStore(t *testing.T) {
+	onDisk(t, func(t *testing.T, r *rig, d *disk) {
+		defer d.hang()()
+		if took := timed(func() { r.Stop(func() *device.Command { return nil }) }); took != 0 {
+			t.Errorf("Stop returned after %v", took)
+		}
+		r.status(device.StatusEStop)
+	})
+}
+
+func TestAnEventIsReleasedOnceItIsStored(t *testing.T) {
+	onDisk(t, func(t *testing.T, r *rig, d *disk) {
+		r.submit(home("1"))
+		for _, op := range r.events {
+			if op.State != device.Queued && op.State != device.Running {
+				t.Errorf("released is %s", brief(op))
+			}
+		}
+		saved, _ := d.Load()
+		if diff := diffOf(r.last("1"), saved.Operations[0]); diff != "" {
+			t.Errorf("released and stored differ (-released +stored):\n%s", diff)
+		}
+	})
+}
+
+// Every wait has a deadline: systemd would kill the process, and say that it failed.
+func TestAShutdownDoesNotWaitForADiskForever(t *testing.T) {
+	onDisk(t, func(t *testing.T, r *rig, d *disk) {
+		defer d.hang()()
+		r.submit(home("1"))
+		r.cancel()
+		if took := r.waitEnd(time.Minute); took > 10*time.Second {
+			t.Errorf("Run returned after %v", took)
+		}
+	})
+}
+
+func TestMemoryKeepsTheLatest1000OperationsInOrder(t *testing.T) {
+	var m device.Memory
+	for i := range 1003 {
+		op := device.Operation{ID: fmt.Sprint(i), State: device.Queued}
+		if err := m.Save([]device.Record{{Operation: &op}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	latched := true
+	done := device.Operation{ID: "500", State: device.Completed}
+	if err := m.Save([]device.Record{{Operation: &done}, {Latched: &latched}}); err != nil {
+		t.Fatal(err)
+	}
+	saved, err := m.Load()
+	if err != nil || !saved.Latched || len(saved.Operations) != 1000 {
+		t.Fatalf("loaded are %d operations, latched %v, %v", len(saved.Operations), saved.Latched, err)
+	}
+	for i, op := range saved.Operations {
+		want := device.Queued
+		if i == 497 {
+			want = device.Completed
+		}
+		if op.ID != fmt.Sprint(i+3) || op.State != want {
+			t.Fatalf("operation %d is %s", i, brief(op))
+		}
+	}
+}
