@@ -53,11 +53,12 @@ type bus struct {
 	unanswered int // transactions in a row
 }
 
-// A request is one transaction. What it sends must be safe to repeat.
+// A request is one transaction.
 type request struct {
 	ctx    context.Context
 	packet []byte
-	params int // how many parameters the reply has
+	params int  // how many parameters the reply has
+	once   bool // it is not repeated when the servo does not answer
 	// permit is needed by what may cause motion; 0 is for what cannot.
 	permit permit
 	reply  chan<- reply
@@ -91,7 +92,14 @@ func (b *bus) run(ctx context.Context) {
 			}
 			b.serve(r)
 		case <-ctx.Done():
-			b.err = errClosed
+			select {
+			case <-b.stop: // had come before
+				b.torqueOff()
+			default:
+			}
+			if b.err == nil {
+				b.err = errClosed
+			}
 		}
 	}
 }
@@ -212,7 +220,7 @@ func (b *bus) do(r request) (reply, error) {
 			return reply{}, context.Cause(r.ctx)
 		}
 		answer := <-answers
-		if errors.Is(answer.err, errNoReply) && attempt < attempts {
+		if errors.Is(answer.err, errNoReply) && attempt < attempts && !r.once {
 			continue
 		}
 		return answer, answer.err

@@ -18,6 +18,9 @@ const (
 
 // Run keeps the servo connected until ctx ends, and then closes the port. The torque stays as it is.
 func (m *Motor) Run(ctx context.Context) error {
+	defer m.update(func(status *device.MotorStatus) {
+		status.Connection, status.Problem, status.Moving = device.Disconnected, errClosed.Error(), false
+	})
 	backoff := minBackoff
 	for {
 		connected, err := m.session(ctx)
@@ -72,19 +75,29 @@ func (m *Motor) session(ctx context.Context) (connected bool, err error) {
 	if err := m.takeHold(ctx, b); err != nil {
 		return false, err
 	}
+	s, err := b.sample(ctx)
+	if err != nil {
+		return false, err
+	}
 	m.update(func(status *device.MotorStatus) {
 		status.Connection, status.Problem, status.Contacted = device.Connected, "", true
 	})
-	return true, m.watch(ctx, b)
+	return true, m.watch(ctx, b, s)
 }
 
 // setUp identifies the servo and gives it all settings.
 func (m *Motor) setUp(ctx context.Context, b *bus) error {
+	if err := b.haveAnswers(ctx); err != nil {
+		return err
+	}
 	model, err := b.identify(ctx)
 	if err != nil {
 		return err
 	}
 	if err := b.makeSafe(ctx); err != nil {
+		return err
+	}
+	if err := b.clearWatchdog(ctx); err != nil {
 		return err
 	}
 	if err := b.set(ctx, dynamixel.ProfileAcceleration, int32(m.config.Acceleration), 0); err != nil {
@@ -102,6 +115,9 @@ func (m *Motor) setUp(ctx context.Context, b *bus) error {
 // hardware error. A servo whose torque is on keeps it, but halts.
 func (m *Motor) takeHold(ctx context.Context, b *bus) error {
 	err := m.torqueOn(ctx, b, m.stops.permit())
+	if err == nil && m.Status().Moving {
+		err = m.awaitRest(ctx, b)
+	}
 	var failure *device.Error
 	if errors.As(err, &failure) {
 		switch failure.Code {
@@ -112,6 +128,26 @@ func (m *Motor) takeHold(ctx context.Context, b *bus) error {
 			m.log.Error("torque stays off", "error", err)
 			return nil
 		}
+	}
+	return err
+}
+
+// haveAnswers makes the servo answer every instruction. If it has not done so, it does not answer this one
+// either.
+func (b *bus) haveAnswers(ctx context.Context) error {
+	const all = 2
+	packet := dynamixel.AppendWrite(nil, b.id, dynamixel.StatusReturnLevel, all)
+	if _, err := b.do(request{ctx: ctx, packet: packet, once: true}); err != nil && !errors.Is(err, errNoReply) {
+		return err
+	}
+	return nil
+}
+
+// clearWatchdog ends a trip of the bus watchdog, in which the servo accepts no goal.
+func (b *bus) clearWatchdog(ctx context.Context) error {
+	err := b.set(ctx, dynamixel.BusWatchdog, 0, 0)
+	if errors.Is(err, dynamixel.AccessError) {
+		return nil // old firmware has none
 	}
 	return err
 }
@@ -137,6 +173,7 @@ func (b *bus) makeSafe(ctx context.Context) error {
 		}},
 		{dynamixel.OperatingMode, func(int32) int32 { return dynamixel.ModePosition }},
 		{dynamixel.StartupConfiguration, func(int32) int32 { return 0 }},
+		{dynamixel.HomingOffset, func(int32) int32 { return 0 }}, // it moves the range of one turn
 	} {
 		now, err := b.get(ctx, want.register)
 		if err != nil {
@@ -172,8 +209,11 @@ func (b *bus) hold(ctx context.Context, s sample, p permit) error {
 	return nil
 }
 
-// watch reads the servo from time to time until the bus is lost, which the error explains.
-func (m *Motor) watch(ctx context.Context, b *bus) error {
+var errPowerLost = errors.New("the servo has been without power")
+
+// watch reads the servo from time to time, the first time after the sample last, until the bus is lost,
+// which the error explains.
+func (m *Motor) watch(ctx context.Context, b *bus, last sample) error {
 	ticker := time.NewTicker(m.config.HealthInterval)
 	defer ticker.Stop()
 	for {
@@ -183,13 +223,25 @@ func (m *Motor) watch(ctx context.Context, b *bus) error {
 		case <-b.lost:
 			return b.err
 		case <-ticker.C:
-			s, err := b.sample(ctx)
-			if err == nil {
-				err = m.observe(ctx, b, s)
-			}
-			if err != nil {
-				m.log.Debug("reading the motor failed", "error", err)
-			}
 		}
+		s, err := b.sample(ctx)
+		if err == nil {
+			err = m.observe(ctx, b, s)
+		}
+		if err != nil {
+			m.log.Debug("reading the motor failed", "error", err)
+			continue
+		}
+		if !s.follows(last) && m.hasLostTorque(ctx, b) {
+			return errPowerLost
+		}
+		last = s
 	}
+}
+
+// hasLostTorque reports whether torque is off behind our back. The settings are gone then, too.
+func (m *Motor) hasLostTorque(ctx context.Context, b *bus) bool {
+	p, expected := m.stops.permit(), m.Status().Torque
+	torque, err := b.get(ctx, dynamixel.TorqueEnable)
+	return err == nil && torque == 0 && expected && m.stops.permits(p)
 }

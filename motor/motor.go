@@ -67,35 +67,47 @@ func (m *Motor) update(change func(*device.MotorStatus)) {
 	}
 }
 
-// observe makes a sample known. Where the servo has an alert, its cause is read and returned as an
-// error; the servo has switched torque off by itself then.
+// connected returns the bus if the servo is ready for use.
+func (m *Motor) connected() (*bus, error) {
+	b := m.bus.Load()
+	if b == nil || m.Status().Connection != device.Connected {
+		return nil, device.Errorf(device.CodeMotorDisconnected, "the motor is not connected")
+	}
+	return b, nil
+}
+
+// observe makes a sample known. Where the servo has an alert, its cause is read: an error that has
+// switched torque off is returned, another one is a warning.
 func (m *Motor) observe(ctx context.Context, b *bus, s sample) error {
-	var hardware dynamixel.HardwareError
-	torqueOff := false
+	var fault, warnings []string
 	if s.alert {
 		bits, err := b.get(ctx, dynamixel.HardwareErrorStatus)
 		if err != nil {
 			return err
 		}
-		hardware = dynamixel.HardwareError(bits)
-		torque, err := b.get(ctx, dynamixel.TorqueEnable)
+		shutdown, err := b.get(ctx, dynamixel.Shutdown)
 		if err != nil {
 			return err
 		}
-		torqueOff = torque == 0
+		if names := dynamixel.HardwareError(bits).Names(); bits&shutdown != 0 {
+			fault = names
+		} else if bits != 0 {
+			warnings = []string{"The servo reports " + strings.Join(names, ", ")}
+		}
 	}
 	m.update(func(status *device.MotorStatus) {
 		status.Known = true
 		status.Angle = degrees(s.position)
 		status.Moving = s.moving
 		status.ReadAt = s.at
-		status.HardwareError = hardware.Names()
-		if torqueOff {
+		status.HardwareError = fault
+		status.Warnings = warnings
+		if fault != nil {
 			status.Torque = false
 		}
 	})
-	if hardware != 0 {
-		return device.Errorf(device.CodeMotorFault, "the servo has a hardware error: %s", strings.Join(hardware.Names(), ", "))
+	if fault != nil {
+		return device.Errorf(device.CodeMotorFault, "the servo has a hardware error: %s", strings.Join(fault, ", "))
 	}
 	return nil
 }
@@ -144,6 +156,9 @@ func (m *Motor) torqueOn(ctx context.Context, b *bus, p permit) error {
 	torque, err := b.get(ctx, dynamixel.TorqueEnable)
 	if err != nil {
 		return err
+	}
+	if !m.stops.permits(p) {
+		return errStopped
 	}
 	if torque == 0 {
 		return device.Errorf(device.CodeSerialError, "the servo does not switch its torque on")

@@ -3,6 +3,7 @@ package motor
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/plate-resort/plate-resort/device"
@@ -27,15 +28,15 @@ const (
 // MoveTo implements [device.Motor]. The goal position is the first thing that it sends.
 func (m *Motor) MoveTo(ctx context.Context, goal device.Degrees) (device.Arrival, error) {
 	p := m.stops.permit()
-	b := m.bus.Load()
-	if b == nil {
-		return device.Arrival{}, device.Errorf(device.CodeMotorDisconnected, "the motor is not connected")
-	}
-	if err := b.set(ctx, dynamixel.GoalPosition, steps(goal), p); err != nil {
-		return device.Arrival{}, coded(err)
-	}
-	angle, err := m.follow(ctx, b, goal)
+	b, err := m.connected()
 	if err != nil {
+		return device.Arrival{}, err
+	}
+	var angle device.Degrees
+	if err = b.set(ctx, dynamixel.GoalPosition, steps(goal), p); err == nil {
+		angle, err = m.follow(ctx, b, goal, p)
+	}
+	if err != nil { // the servo may be on its way even if its answer to the goal was lost
 		m.halt(b, p)
 		return device.Arrival{}, coded(err)
 	}
@@ -43,7 +44,7 @@ func (m *Motor) MoveTo(ctx context.Context, goal device.Degrees) (device.Arrival
 }
 
 // follow watches a move until the servo has come to rest.
-func (m *Motor) follow(ctx context.Context, b *bus, goal device.Degrees) (device.Degrees, error) {
+func (m *Motor) follow(ctx context.Context, b *bus, goal device.Degrees, p permit) (device.Degrees, error) {
 	began := time.Now()
 	timeout := m.timeout(m.Status().Angle, goal)
 	poll := time.NewTicker(pollInterval)
@@ -64,6 +65,8 @@ func (m *Motor) follow(ctx context.Context, b *bus, goal device.Degrees) (device
 			position, still = s.position, s.at
 		}
 		switch {
+		case !m.stops.permits(p):
+			return 0, errStopped
 		case !s.moving && within(off, m.config.Tolerance):
 			return angle, nil
 		case !s.moving && s.at.Sub(still) >= settleTime && within(off, restWindow):
@@ -96,24 +99,48 @@ func (m *Motor) timeout(from, to device.Degrees) time.Duration {
 	return max(m.config.MoveTimeout, time.Duration(2*seconds*float64(time.Second)))
 }
 
-// halt stops a move where it is, with torque kept, and waits until the servo is at rest. After an
-// emergency stop nothing is written, and the carousel coasts.
+// halt stops a move as fast as its profile allows, with torque kept, and waits until the servo is at
+// rest. After an emergency stop nothing is written, and the carousel coasts.
 func (m *Motor) halt(b *bus, p permit) {
 	ctx, cancel := context.WithTimeout(context.Background(), haltTimeout)
 	defer cancel()
 	s, err := b.sample(ctx)
 	if err == nil {
-		err = b.set(ctx, dynamixel.GoalPosition, fold(s.position), p)
+		err = b.set(ctx, dynamixel.GoalPosition, fold(s.position+m.brakingWay(s.velocity)), p)
 	}
-	for err == nil || errors.Is(err, errStopped) {
-		if s, err = b.sample(ctx); err == nil {
-			err = m.observe(ctx, b, s)
+	if err == nil || errors.Is(err, errStopped) {
+		err = m.awaitRest(ctx, b)
+	}
+	if err != nil {
+		m.log.Debug("the end of the move was not seen", "error", err)
+	}
+}
+
+// awaitRest returns when the servo has come to rest, as the status then says.
+func (m *Motor) awaitRest(ctx context.Context, b *bus) error {
+	for {
+		s, err := b.sample(ctx)
+		if err != nil {
+			return err
 		}
-		if err == nil && !s.moving {
-			return
+		if err := m.observe(ctx, b, s); err != nil {
+			return err
+		}
+		if !s.moving {
+			return nil
 		}
 	}
-	m.log.Debug("the end of the move was not seen", "error", err)
+}
+
+// brakingWay is how many steps the servo turns on from that velocity, in 0.229 rpm, until it is at rest.
+func (m *Motor) brakingWay(velocity int32) int32 {
+	if m.config.Acceleration == 0 {
+		return 0
+	}
+	const stepsPerTurn = float64(dynamixel.StepsPerTurn)
+	v := float64(velocity) * dynamixel.RPMPerUnit // rpm
+	a := float64(m.config.Acceleration) * dynamixel.RPM2PerUnit
+	return int32(math.Round(v * math.Abs(v) / (2 * a) * stepsPerTurn))
 }
 
 func within(off, limit device.Degrees) bool { return off >= -limit && off <= limit }

@@ -9,19 +9,21 @@ import (
 	"github.com/plate-resort/plate-resort/motor/dynamixel"
 )
 
-// The registers from Moving to Present Temperature, 122 to 146, are read in one go: 14 bytes out and
-// 36 back hold everything that a move and a health report need.
+// The registers from Realtime Tick to Present Temperature, 120 to 146, are read in one go: 14 bytes out
+// and 38 back hold everything that a move and a health report need.
 var (
-	sampleAddress = dynamixel.Moving.Address
+	sampleAddress = dynamixel.RealtimeTick.Address
 	sampleSize    = dynamixel.PresentTemperature.Address + dynamixel.PresentTemperature.Size - sampleAddress
 )
 
 // A sample is one reading of the servo's present registers.
 type sample struct {
 	at       time.Time
-	moving   bool  // a profile runs, or the servo turns
-	position int32 // steps; more than one turn when torque is off and somebody turns it
-	alert    bool  // Hardware Error Status is not 0
+	moving   bool          // a profile runs, or the servo turns
+	position int32         // steps; more than one turn when torque is off and somebody turns it
+	velocity int32         // 0.229 rpm
+	tick     time.Duration // the servo's clock, which begins anew every 32.768 s
+	alert    bool          // Hardware Error Status is not 0
 }
 
 func (b *bus) sample(ctx context.Context) (sample, error) {
@@ -34,8 +36,22 @@ func (b *bus) sample(ctx context.Context) (sample, error) {
 		at:       time.Now(),
 		moving:   get(dynamixel.Moving) != 0 || get(dynamixel.MovingStatus)&dynamixel.ProfileOngoing != 0,
 		position: get(dynamixel.PresentPosition),
+		velocity: get(dynamixel.PresentVelocity),
+		tick:     time.Duration(get(dynamixel.RealtimeTick)) * time.Millisecond,
 		alert:    alert,
 	}, nil
+}
+
+// follows reports whether the servo's clock has gone on as ours has since an earlier sample. If not, the
+// servo has been without power. Its clock may be wrong by a twentieth.
+func (s sample) follows(earlier sample) bool {
+	const period = 32768 * time.Millisecond
+	passed := s.at.Sub(earlier.at)
+	apart := (s.tick - earlier.tick - passed) % period
+	if apart < 0 {
+		apart += period
+	}
+	return min(apart, period-apart) <= passed/20+100*time.Millisecond
 }
 
 // degrees is the angle of a position, over any number of turns: 0 ≤ angle < 360.
