@@ -85,7 +85,7 @@ func (m *Motor) session(ctx context.Context) (connected bool, err error) {
 	return true, m.watch(ctx, b, s)
 }
 
-// setUp identifies the servo and gives it all settings.
+// setUp identifies the servo and gives it the settings that torque does not come on without.
 func (m *Motor) setUp(ctx context.Context, b *bus) error {
 	if err := b.haveAnswers(ctx); err != nil {
 		return err
@@ -100,12 +100,6 @@ func (m *Motor) setUp(ctx context.Context, b *bus) error {
 	if err := b.clearWatchdog(ctx); err != nil {
 		return err
 	}
-	if err := b.set(ctx, dynamixel.ProfileAcceleration, int32(m.config.Acceleration), 0); err != nil {
-		return fmt.Errorf("set the profile acceleration: %w", err)
-	}
-	if err := b.set(ctx, dynamixel.ProfileVelocity, int32(m.config.Speed), 0); err != nil {
-		return fmt.Errorf("set the profile velocity: %w", err)
-	}
 	m.update(func(status *device.MotorStatus) { status.Speed = m.config.Speed })
 	m.log.Info("motor connected", "model", model.Name, "id", b.id)
 	return nil
@@ -116,7 +110,11 @@ func (m *Motor) setUp(ctx context.Context, b *bus) error {
 func (m *Motor) takeHold(ctx context.Context, b *bus) error {
 	err := m.torqueOn(ctx, b, m.stops.permit())
 	if err == nil && m.Status().Moving {
-		err = m.awaitRest(ctx, b)
+		restCtx, cancel := context.WithTimeout(ctx, haltTimeout)
+		defer cancel()
+		if err = m.awaitRest(restCtx, b); errors.Is(err, context.DeadlineExceeded) {
+			err = nil // it hunts for its goal, which is no reason to give it up
+		}
 	}
 	var failure *device.Error
 	if errors.As(err, &failure) {

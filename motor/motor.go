@@ -2,6 +2,7 @@ package motor
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -138,7 +139,8 @@ func (m *Motor) release(press uint64) error {
 	return nil
 }
 
-// torqueOn switches torque on where the carousel stands, if that is permitted.
+// torqueOn switches torque on where the carousel stands, if that is permitted. The profile is set
+// before: a servo that has been without power has none, and would turn as fast as it can.
 func (m *Motor) torqueOn(ctx context.Context, b *bus, p permit) error {
 	s, err := b.sample(ctx)
 	if err != nil {
@@ -146,6 +148,12 @@ func (m *Motor) torqueOn(ctx context.Context, b *bus, p permit) error {
 	}
 	if err := m.observe(ctx, b, s); err != nil {
 		return err
+	}
+	if err := b.set(ctx, dynamixel.ProfileAcceleration, int32(m.config.Acceleration), 0); err != nil {
+		return fmt.Errorf("set the profile acceleration: %w", err)
+	}
+	if err := b.set(ctx, dynamixel.ProfileVelocity, int32(m.config.Speed), 0); err != nil {
+		return fmt.Errorf("set the profile velocity: %w", err)
 	}
 	if err := b.hold(ctx, s, p); err != nil {
 		return err

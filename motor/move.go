@@ -59,8 +59,9 @@ func (m *Motor) follow(ctx context.Context, b *bus, goal device.Degrees, p permi
 		if err := m.observe(ctx, b, s); err != nil {
 			return 0, err
 		}
+		// The way over 0° is not taken, so 359.9° is a whole turn away from 0°.
 		angle := degrees(s.position)
-		off := angle.From(goal)
+		off := device.Degrees(s.position-steps(goal)) * 360 / dynamixel.StepsPerTurn
 		if s.moving || still.IsZero() || abs(s.position-position) > stillness {
 			position, still = s.position, s.at
 		}

@@ -1,11 +1,13 @@
 package motor_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/motor"
 	"github.com/plate-resort/plate-resort/motor/dynamixel"
 	"github.com/plate-resort/plate-resort/motor/simulator"
 )
@@ -110,13 +112,46 @@ func TestPowerLossBetweenTwoReadings(t *testing.T) {
 	})
 }
 
+// So does a power cycle while torque is off, which is also what clears an overload. Whenever torque
+// comes on again, the profile is to be there.
+func TestPowerCycleWithoutTorque(t *testing.T) {
+	for name, switchOff := range map[string]func(*rig) uint64{
+		"stopped": func(r *rig) uint64 { return r.press().Number },
+		"overloaded": func(r *rig) uint64 {
+			r.servo.Fail(dynamixel.OverloadError)
+			r.await("overloaded", func(s device.MotorStatus) bool { return len(s.HardwareError) == 1 })
+			return 0
+		},
+	} {
+		for _, wait := range []time.Duration{time.Second, 15 * time.Second} {
+			t.Run(fmt.Sprint(name, ", reset after ", wait), func(t *testing.T) {
+				onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+					r.connect()
+					press := switchOff(r)
+					r.servo.PowerCycle()
+					time.Sleep(wait)
+					r.await("connected", connected)
+					r.reset(press)
+					r.isHeldInPlace()
+					r.holds(dynamixel.ProfileVelocity, 50)
+					began := time.Now()
+					r.moveTo(90)
+					if took := time.Since(began); took < seconds(1024/stepsPerSecond) {
+						t.Errorf("it turned by 90° in %v", took)
+					}
+				})
+			})
+		}
+	}
+}
+
 func TestPortThatAppears(t *testing.T) {
 	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
 		r.unplug()
-		r.run()
-		if s := r.motor.Status(); s.Connection != device.Connecting || s.Contacted {
+		if s := motor.New(r.config).Status(); s.Connection != device.Connecting || s.Contacted {
 			t.Errorf("at first the status is %+v", s)
 		}
+		r.run()
 		r.await("disconnected", disconnected)
 		if s := r.motor.Status(); s.Problem != errNoCable.Error() || !s.Contacted || s.Known {
 			t.Errorf("status %+v", s)
