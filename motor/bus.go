@@ -31,6 +31,7 @@ const (
 
 var (
 	errNoReply = errors.New("the servo did not answer")
+	errBlocked = errors.New("it takes no bytes")
 	errClosed  = errors.New("the connection to the servo was closed")
 	errStopped = device.Errorf(device.CodeEmergencyStopped, "the emergency stop was pressed")
 )
@@ -142,6 +143,9 @@ func (b *bus) torqueOff() {
 		}
 	}
 	presses.answer(device.Errorf(device.CodeMotorDisconnected, "torque could not be switched off: %w", err))
+	if b.err == nil { // torque off is the first thing on the next connection, too
+		b.err = err
+	}
 }
 
 // exchange sends a packet and returns the servo's reply to it. The reply's parameters are valid until
@@ -154,12 +158,8 @@ func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 	if err := b.port.ResetInputBuffer(); err != nil {
 		return dynamixel.Packet{}, b.fail(err)
 	}
-	for sent := 0; sent < len(packet); {
-		n, err := b.port.Write(packet[sent:])
-		if err != nil {
-			return dynamixel.Packet{}, b.fail(err)
-		}
-		sent += n
+	if err := b.write(packet, deadline); err != nil {
+		return dynamixel.Packet{}, b.fail(err)
 	}
 	for {
 		left := time.Until(deadline)
@@ -194,6 +194,31 @@ func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 				return p, nil
 			}
 		}
+	}
+}
+
+// write sends a packet. A port whose other side has stopped taking bytes blocks, and nothing ends that: the
+// bus is then lost, with the goroutine that waits.
+func (b *bus) write(packet []byte, deadline time.Time) error {
+	written := make(chan error, 1)
+	go func() {
+		for len(packet) > 0 {
+			n, err := b.port.Write(packet)
+			if err != nil {
+				written <- err
+				return
+			}
+			packet = packet[n:]
+		}
+		written <- nil
+	}()
+	timeout := time.NewTimer(time.Until(deadline))
+	defer timeout.Stop()
+	select {
+	case err := <-written:
+		return err
+	case <-timeout.C:
+		return errBlocked
 	}
 }
 

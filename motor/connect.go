@@ -53,9 +53,16 @@ func (m *Motor) session(ctx context.Context) (connected bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer port.Close()
+	var b *bus
+	defer func() {
+		if errors.Is(b.err, errBlocked) {
+			go port.Close() // which may wait for the bytes as well
+			return
+		}
+		port.Close()
+	}()
 
-	b := newBus(port, m.config.ID, m.config.Baud, &m.stops, func() {
+	b = newBus(port, m.config.ID, m.config.Baud, &m.stops, func() {
 		m.update(func(status *device.MotorStatus) { status.Torque = false })
 	})
 	m.stops.attach(b.stop)
@@ -72,7 +79,7 @@ func (m *Motor) session(ctx context.Context) (connected bool, err error) {
 	}
 	m.bus.Store(b) // before the torque comes on: a reset may come at any time, and finds one or the other
 	defer m.bus.Store(nil)
-	if err := m.takeHold(ctx, b); err != nil {
+	if err := m.takeOver(ctx, b); err != nil {
 		return false, err
 	}
 	s, err := b.sample(ctx)
@@ -105,10 +112,10 @@ func (m *Motor) setUp(ctx context.Context, b *bus) error {
 	return nil
 }
 
-// takeHold switches torque on where the carousel stands, unless a stop is held or the servo has a
+// takeOver switches torque on where the carousel stands, unless a stop is held or the servo has a
 // hardware error. A servo whose torque is on keeps it, but halts.
-func (m *Motor) takeHold(ctx context.Context, b *bus) error {
-	err := m.torqueOn(ctx, b, m.stops.permit())
+func (m *Motor) takeOver(ctx context.Context, b *bus) error {
+	err := m.torqueOn(ctx, b, m.stops.permit(), true)
 	if err == nil && m.Status().Moving {
 		restCtx, cancel := context.WithTimeout(ctx, haltTimeout)
 		defer cancel()
@@ -191,9 +198,8 @@ func (b *bus) makeSafe(ctx context.Context) error {
 	return nil
 }
 
-// hold makes the present position the goal, and reads it back.
-func (b *bus) hold(ctx context.Context, s sample, p permit) error {
-	goal := fold(s.position)
+// hold makes a position the goal, and reads it back.
+func (b *bus) hold(ctx context.Context, goal int32, p permit) error {
 	if err := b.set(ctx, dynamixel.GoalPosition, goal, p); err != nil {
 		return err
 	}
@@ -230,16 +236,15 @@ func (m *Motor) watch(ctx context.Context, b *bus, last sample) error {
 			m.log.Debug("reading the motor failed", "error", err)
 			continue
 		}
-		if !s.follows(last) && m.hasLostTorque(ctx, b) {
+		if !s.follows(last) && m.hasForgotten(ctx, b) {
 			return errPowerLost
 		}
 		last = s
 	}
 }
 
-// hasLostTorque reports whether torque is off behind our back. The settings are gone then, too.
-func (m *Motor) hasLostTorque(ctx context.Context, b *bus) bool {
-	p, expected := m.stops.permit(), m.Status().Torque
-	torque, err := b.get(ctx, dynamixel.TorqueEnable)
-	return err == nil && torque == 0 && expected && m.stops.permits(p)
+// hasForgotten reports whether the servo has lost its settings, and with them its torque.
+func (m *Motor) hasForgotten(ctx context.Context, b *bus) bool {
+	velocity, err := b.get(ctx, dynamixel.ProfileVelocity)
+	return err == nil && int(velocity) != m.Status().Speed
 }

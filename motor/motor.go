@@ -35,6 +35,7 @@ type Motor struct {
 	log     *slog.Logger
 	stops   stops
 	bus     atomic.Pointer[bus] // nil while the servo is not connected
+	turnOn  chan struct{}       // holds a token while torque is being switched on
 	changed chan struct{}
 
 	mu     sync.Mutex // for writing status
@@ -45,7 +46,7 @@ var _ device.Motor = (*Motor)(nil)
 
 // New makes a motor; Run connects it.
 func New(c Config) *Motor {
-	m := &Motor{config: c, log: c.Log, changed: make(chan struct{}, 1)}
+	m := &Motor{config: c, log: c.Log, changed: make(chan struct{}, 1), turnOn: make(chan struct{}, 1)}
 	m.status.Store(&device.MotorStatus{Connection: device.Connecting})
 	return m
 }
@@ -122,10 +123,7 @@ func (m *Motor) Reset(ctx context.Context, press uint64) error {
 	if b == nil {
 		return m.release(press)
 	}
-	if m.Status().Torque && !m.stops.held() {
-		return nil
-	}
-	if err := m.torqueOn(ctx, b, permit(press+1)); err != nil {
+	if err := m.torqueOn(ctx, b, permit(press+1), false); err != nil {
 		return coded(err)
 	}
 	return m.release(press)
@@ -140,8 +138,39 @@ func (m *Motor) release(press uint64) error {
 }
 
 // torqueOn switches torque on where the carousel stands, if that is permitted. The profile is set
-// before: a servo that has been without power has none, and would turn as fast as it can.
-func (m *Motor) torqueOn(ctx context.Context, b *bus, p permit) error {
+// before: a servo that has been without power has none, and would turn as fast as it can. A servo whose
+// torque is on is left alone, or, with halt, made to stop.
+func (m *Motor) torqueOn(ctx context.Context, b *bus, p permit, halt bool) error {
+	select {
+	case m.turnOn <- struct{}{}: // one at a time: a late goal would undo a move
+		defer func() { <-m.turnOn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	on, err := b.get(ctx, dynamixel.TorqueEnable)
+	if err != nil {
+		return err
+	}
+	if on == 0 || halt {
+		err = m.takeHold(ctx, b, p, on != 0)
+	}
+	if err != nil {
+		return err
+	}
+	m.update(func(status *device.MotorStatus) {
+		if m.stops.permits(p) { // else a stop has been faster
+			status.Torque = true
+		}
+	})
+	return nil
+}
+
+// takeHold makes the servo hold the carousel where it stands.
+//
+// Torque comes on with a goal PWM of 0, which is no force at all. The servo folds its position into one
+// turn in that moment, and at 0° one step decides whether that is 0 or 4095: only then is it known which
+// goal means no motion.
+func (m *Motor) takeHold(ctx context.Context, b *bus, p permit, on bool) error {
 	s, err := b.sample(ctx)
 	if err != nil {
 		return err
@@ -155,10 +184,28 @@ func (m *Motor) torqueOn(ctx context.Context, b *bus, p permit) error {
 	if err := b.set(ctx, dynamixel.ProfileVelocity, int32(m.config.Speed), 0); err != nil {
 		return fmt.Errorf("set the profile velocity: %w", err)
 	}
-	if err := b.hold(ctx, s, p); err != nil {
+	force, err := b.get(ctx, dynamixel.PWMLimit)
+	if err != nil {
 		return err
 	}
-	if err := b.set(ctx, dynamixel.TorqueEnable, 1, p); err != nil {
+	if !on {
+		if err := b.set(ctx, dynamixel.GoalPWM, 0, 0); err != nil {
+			return err
+		}
+		if err := b.hold(ctx, fold(s.position), p); err != nil {
+			return err
+		}
+		if err := b.set(ctx, dynamixel.TorqueEnable, 1, p); err != nil {
+			return err
+		}
+		if s, err = b.sample(ctx); err != nil {
+			return err
+		}
+	}
+	if err := b.hold(ctx, withinTurn(s.position), p); err != nil {
+		return err
+	}
+	if err := b.set(ctx, dynamixel.GoalPWM, force, p); err != nil {
 		return err
 	}
 	torque, err := b.get(ctx, dynamixel.TorqueEnable)
@@ -171,10 +218,5 @@ func (m *Motor) torqueOn(ctx context.Context, b *bus, p permit) error {
 	if torque == 0 {
 		return device.Errorf(device.CodeSerialError, "the servo does not switch its torque on")
 	}
-	m.update(func(status *device.MotorStatus) {
-		if m.stops.permits(p) { // else a stop has been faster
-			status.Torque = true
-		}
-	})
 	return nil
 }

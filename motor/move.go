@@ -107,7 +107,7 @@ func (m *Motor) halt(b *bus, p permit) {
 	defer cancel()
 	s, err := b.sample(ctx)
 	if err == nil {
-		err = b.set(ctx, dynamixel.GoalPosition, fold(s.position+m.brakingWay(s.velocity)), p)
+		err = b.set(ctx, dynamixel.GoalPosition, withinTurn(s.position+m.brakingWay(s.velocity)), p)
 	}
 	if err == nil || errors.Is(err, errStopped) {
 		err = m.awaitRest(ctx, b)
@@ -119,6 +119,8 @@ func (m *Motor) halt(b *bus, p permit) {
 
 // awaitRest returns when the servo has come to rest, as the status then says.
 func (m *Motor) awaitRest(ctx context.Context, b *bus) error {
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
 	for {
 		s, err := b.sample(ctx)
 		if err != nil {
@@ -129,6 +131,11 @@ func (m *Motor) awaitRest(ctx context.Context, b *bus) error {
 		}
 		if !s.moving {
 			return nil
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
 }

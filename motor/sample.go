@@ -64,6 +64,12 @@ func steps(angle device.Degrees) int32 {
 	return min(int32(math.Round(float64(angle)*dynamixel.StepsPerTurn/360)), dynamixel.StepsPerTurn-1)
 }
 
+// withinTurn returns the position that is nearest to one that torque holds, of those that can be a goal,
+// 0 to 4095. It differs by the few steps that the servo may be beyond the end of its turn.
+func withinTurn(position int32) int32 {
+	return min(max(position, 0), dynamixel.StepsPerTurn-1)
+}
+
 // fold returns the same direction within one turn, 0 to 4095.
 func fold(position int32) int32 {
 	return (position%dynamixel.StepsPerTurn + dynamixel.StepsPerTurn) % dynamixel.StepsPerTurn

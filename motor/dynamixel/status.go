@@ -27,6 +27,12 @@ func (e StatusError) Number() StatusError { return e &^ Alert }
 // Alert reports whether the servo has a hardware error.
 func (e StatusError) Alert() bool { return e&Alert != 0 }
 
+// Is reports whether target has the same error number, whatever the alert bits.
+func (e StatusError) Is(target error) bool {
+	other, ok := target.(StatusError)
+	return ok && e.Number() == other.Number()
+}
+
 // Error describes the error number.
 func (e StatusError) Error() string {
 	switch e.Number() {

@@ -36,10 +36,29 @@ func (s *Servo) advance(now time.Time) {
 // at returns position and velocity of the horn, in steps and steps a second. The position is that of
 // Present Position without the homing offset, so it runs backwards in reverse mode.
 func (s *Servo) at(now time.Time) (position, velocity float64) {
-	if s.faults.Jam && s.torque() {
+	if s.torque() && !s.canTurn() {
 		return s.horn, 0
 	}
 	return s.path.at(now)
+}
+
+// canTurn reports whether the motor can turn the horn: nothing jams it, and Goal PWM, which limits the
+// motor's output in the position modes, leaves it some force.
+// https://emanual.robotis.com/docs/en/dxl/x/xc330-t288/#goal-pwm100
+func (s *Servo) canTurn() bool {
+	return !s.faults.Jam && (!s.positioning() || s.get(dynamixel.GoalPWM) != 0)
+}
+
+// change changes something that canTurn may depend on. A horn that can turn again goes on to where it was to go.
+func (s *Servo) change(now time.Time, what func()) {
+	could := s.canTurn()
+	if s.torque() {
+		s.horn, _ = s.at(now)
+	}
+	what()
+	if !could && s.canTurn() && s.torque() {
+		s.path = s.newPath(now, s.horn, 0, s.path.target)
+	}
 }
 
 // stop ends the motion where the horn is.

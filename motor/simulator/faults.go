@@ -22,13 +22,7 @@ func (s *Servo) SetFaults(f Faults) {
 	defer s.mu.Unlock()
 	now := time.Now()
 	s.advance(now)
-	released := s.faults.Jam && !f.Jam && s.torque()
-	position, _ := s.at(now)
-	s.faults = f
-	s.horn = position
-	if released {
-		s.path = s.newPath(now, position, 0, s.path.target)
-	}
+	s.change(now, func() { s.faults = f })
 }
 
 // spoil turns a status into what comes out of the line.

@@ -149,7 +149,7 @@ func (s *Servo) apply(r dynamixel.Register, value int32, now time.Time) {
 		s.setTorque(value == 1, now)
 		return
 	}
-	s.set(r, value)
+	s.change(now, func() { s.set(r, value) })
 	switch r {
 	case dynamixel.OperatingMode:
 		if value != old {
