@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -126,14 +127,14 @@ func (p *stuckPort) Close() error {
 
 func TestPortThatTakesNoBytes(t *testing.T) {
 	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
-		stuck := false
+		var stuck atomic.Bool
 		r.wrapPort = func(p motor.Port) motor.Port {
-			return &stuckPort{p, func() bool { return stuck }, make(chan struct{})}
+			return &stuckPort{p, stuck.Load, make(chan struct{})}
 		}
 		r.connect()
 		done := r.begin(t.Context(), 350)
 		time.Sleep(time.Second)
-		stuck = true
+		stuck.Store(true)
 		press := r.motor.Stop()
 		began := time.Now()
 		if err := r.answer(press); err == nil {
@@ -143,7 +144,7 @@ func TestPortThatTakesNoBytes(t *testing.T) {
 			t.Errorf("the answer took %v", took)
 		}
 		<-done
-		stuck = false
+		stuck.Store(false)
 		time.Sleep(3 * time.Second)
 		r.holds(dynamixel.TorqueEnable, 0)
 		r.reset(press.Number)

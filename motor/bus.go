@@ -125,6 +125,7 @@ func (b *bus) torqueOff() {
 	off := dynamixel.AppendWrite(nil, b.id, dynamixel.TorqueEnable, 0)
 	check := dynamixel.AppendRead(nil, b.id, dynamixel.TorqueEnable.Address, dynamixel.TorqueEnable.Size)
 	var err error
+	b.unanswered = 0 // what was lost before is not the stop's
 	for range attempts {
 		if _, err = b.exchange(off, 0); b.err != nil {
 			break
@@ -161,14 +162,15 @@ func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 	if err := b.write(packet, deadline); err != nil {
 		return dynamixel.Packet{}, b.fail(err)
 	}
-	for {
-		left := time.Until(deadline)
-		if left <= 0 {
+	for late := false; ; {
+		left := max(0, time.Until(deadline))
+		if left == 0 && late {
 			if b.unanswered++; b.unanswered >= attempts {
 				b.err = errNoReply
 			}
 			return dynamixel.Packet{}, errNoReply
 		}
+		late = left == 0 // whoever wakes late looks once more at what has come meanwhile
 		if err := b.port.SetReadTimeout(left); err != nil {
 			return dynamixel.Packet{}, b.fail(err)
 		}

@@ -2,9 +2,12 @@
 
 package simulator
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
-var errNoPTY = errors.New("no pseudo-terminals on this system")
+var errNoPTY = fmt.Errorf("no pseudo-terminals on this system: %w", errors.ErrUnsupported)
 
 // A PTY does not exist on this system; [Pipe] does.
 type PTY struct{}
