@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/motor"
 	"github.com/plate-resort/plate-resort/motor/simulator"
 	"github.com/plate-resort/plate-resort/mqtt/broker"
 )
@@ -28,29 +30,43 @@ func newDemo() *cobra.Command {
 }
 
 func demo(ctx context.Context, out io.Writer, listen string) error {
+	s, err := loadSettings(func(env *environment) {
+		*env = environment{
+			DeviceID: "demo", LogLevel: env.LogLevel, LogFormat: env.LogFormat,
+			MQTTBroker: "tcp://" + listen, MQTTBaseTopic: env.MQTTBaseTopic, MQTTKeepalive: env.MQTTKeepalive,
+			MotorPort: "simulated", MotorBaud: "57600", MotorID: "1",
+			Hotels: env.Hotels, RoomsPerHotel: env.RoomsPerHotel,
+			OffsetAngle: env.OffsetAngle, RotationDirection: env.RotationDirection,
+			Speed: env.Speed, Acceleration: env.Acceleration, Tolerance: env.Tolerance,
+			MoveTimeout: env.MoveTimeout, HealthInterval: env.HealthInterval, QueueSize: env.QueueSize,
+		}
+	})
+	if err != nil {
+		return err
+	}
 	mqttBroker, err := broker.Listen(listen)
 	if err != nil {
 		return fmt.Errorf("%w\nIf another broker has the port, choose another: plate-resort demo --mqtt-listen 127.0.0.1:1884", err)
 	}
 	defer mqttBroker.Close()
-	line, err := simulator.OpenPTY("")
-	if err != nil {
-		return err
-	}
-	s, err := loadSettings(func(env *environment) {
-		env.DeviceID = "demo"
-		env.MQTTBroker = "tcp://" + mqttBroker.Addr().String()
-		env.MQTTUsername, env.MQTTPassword, env.MQTTPasswordFile = "", "", ""
-		env.MotorPort, env.MotorBaud, env.MotorID = line.Path(), "57600", "1"
-	})
-	if err != nil {
-		return err
-	}
-	servo := simulator.New(simulator.Config{})
-	defer start(func(ctx context.Context) error { return servo.Serve(ctx, line) })()
+	s.brokers = []string{"tcp://" + mqttBroker.Addr().String()}
 
+	servo := simulator.New(simulator.Config{})
+	var open func() (motor.Port, error)
+	switch line, err := simulator.OpenPTY(""); {
+	case err == nil:
+		s.port = line.Path()
+		open = func() (motor.Port, error) { return motor.Serial(s.port, s.baud) }
+		defer start(func(ctx context.Context) error { return servo.Serve(ctx, line) })()
+	case errors.Is(err, errors.ErrUnsupported):
+		host, line := simulator.Pipe()
+		open = func() (motor.Port, error) { return host, nil }
+		defer start(func(ctx context.Context) error { return servo.Serve(ctx, line) })()
+	default:
+		return err
+	}
 	fmt.Fprint(out, invitation(s, mqttBroker.Addr()))
-	return serve(ctx, s, new(device.Memory), newLogger(s))
+	return serve(ctx, s, open, new(device.Memory), newLogger(s))
 }
 
 // invitation says what to try.

@@ -24,16 +24,17 @@ func newRun() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(c.Context(), s, new(device.Memory), newLogger(s))
+			open := func() (motor.Port, error) { return motor.Serial(s.port, s.baud) }
+			return serve(c.Context(), s, open, new(device.Memory), newLogger(s))
 		},
 	}
 }
 
 // serve runs one device until ctx ends. Then the device halts first, the broker is told, and the port
 // is closed.
-func serve(ctx context.Context, s settings, store device.Store, log *slog.Logger) error {
+func serve(ctx context.Context, s settings, open func() (motor.Port, error), store device.Store, log *slog.Logger) error {
 	m := motor.New(motor.Config{
-		Open:           func() (motor.Port, error) { return motor.Serial(s.port, s.baud) },
+		Open:           open,
 		Baud:           s.baud,
 		ID:             s.id,
 		Speed:          s.speed,

@@ -116,7 +116,7 @@ func (e environment) parse() (settings, []error) {
 		acceleration:   p.integer("ACCELERATION", e.Acceleration, 0, 32767),
 		tolerance:      device.Degrees(p.number("TOLERANCE", e.Tolerance, 0.1, 5)),
 		moveTimeout:    p.duration("MOVE_TIMEOUT", e.MoveTimeout, time.Second, time.Hour),
-		healthInterval: p.duration("HEALTH_INTERVAL", e.HealthInterval, 100*time.Millisecond, time.Hour),
+		healthInterval: p.duration("HEALTH_INTERVAL", e.HealthInterval, 100*time.Millisecond, time.Minute),
 		queueSize:      p.integer("QUEUE_SIZE", e.QueueSize, 1, 10000),
 	}
 	if slices.Contains(commonHosts, s.deviceID) {

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -21,10 +22,10 @@ func newSimulate() *cobra.Command {
 		Long: "Run a simulated XC330-T288 on a pseudo-terminal, which any Dynamixel program can open like a\n" +
 			"serial port, until SIGINT or SIGTERM. A servo that is started again begins as after power-on.",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if id > dynamixel.MaxID {
-				return usageError{fmt.Errorf("--id is %d; it must be from 0 to %d", id, dynamixel.MaxID)}
+			if id < 1 || id > dynamixel.MaxID {
+				return usageError{fmt.Errorf("--id is %d; it must be from 1 to %d", id, dynamixel.MaxID)}
 			}
-			if baud < dynamixel.Bauds[0] {
+			if !slices.Contains(dynamixel.Bauds[:], baud) {
 				return usageError{fmt.Errorf("--baud is %d; it must be one of %v", baud, dynamixel.Bauds)}
 			}
 			line, err := simulator.OpenPTY(link)
@@ -40,7 +41,7 @@ func newSimulate() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&link, "link", "", "make a symbolic link of this name to the terminal")
-	c.Flags().Uint8Var(&id, "id", 1, "the servo's id, 0 to 252")
+	c.Flags().Uint8Var(&id, "id", 1, "the servo's id, 1 to 252")
 	c.Flags().IntVar(&baud, "baud", 57600, "the line's rate in bits a second")
 	return c
 }

@@ -150,7 +150,10 @@ func (d *Device) Reject(c Command, err *Error) {
 func (d *Device) Stop(command func() *Command) {
 	p := press{motor: d.motor.Stop(), saved: make(chan struct{})}
 	p.command = command()
-	if taken := d.inbox.press(p); !taken || p.command == nil {
+	if taken := d.inbox.press(p); !taken {
+		d.recorder.saveLate(p.saved)
+	}
+	if p.command == nil {
 		return
 	}
 	timeout := time.NewTimer(latchTimeout)

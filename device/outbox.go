@@ -16,8 +16,8 @@ type Event struct {
 const (
 	// outboxSize is how many events are kept for a broker that is away.
 	outboxSize = 1000
-	// rejectionsPerSecond is how many rejections are answered; more are only counted.
-	rejectionsPerSecond = 20
+	// answersPerSecond is how many commands that become no operation are answered; more are only counted.
+	answersPerSecond = 20
 )
 
 // An Outbox holds events, in order, until they have been delivered. It is safe for concurrent use.
@@ -30,9 +30,10 @@ type Outbox struct {
 	events   []Event
 	dropping bool
 
-	// The flood rule: how many more rejections may be answered in the second that began at since.
+	// The flood rule: how many answers the second that began at since has seen.
 	since      time.Time
-	rejections int
+	answers    int
+	flooded    bool // and said so
 	unanswered uint64
 }
 
@@ -67,7 +68,7 @@ func (o *Outbox) Delivered(sequence uint64) {
 	}
 }
 
-// Unanswered returns the number of rejections that were counted instead of being answered.
+// Unanswered returns the number of commands that were counted instead of being answered.
 func (o *Outbox) Unanswered() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -99,22 +100,32 @@ func (o *Outbox) add(operations ...Operation) {
 
 // addRejection adds a rejection, unless this second has had its share.
 func (o *Outbox) addRejection(op Operation) {
+	if o.mayAnswer() {
+		o.add(op)
+	}
+}
+
+// mayAnswer applies the flood rule: it reports whether this second still has an answer for a command that
+// becomes no operation, and counts those that get none.
+func (o *Outbox) mayAnswer() bool {
 	now := time.Now()
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	if now.Sub(o.since) >= time.Second {
-		o.since, o.rejections = now, 0
+		if o.answers <= answersPerSecond {
+			o.flooded = false
+		}
+		o.since, o.answers = now, 0
 	}
-	o.rejections++
-	over := o.rejections - rejectionsPerSecond
-	if over > 0 {
-		o.unanswered++
+	o.answers++
+	if o.answers <= answersPerSecond {
+		return true
 	}
-	o.mu.Unlock()
-	switch {
-	case over <= 0:
-		o.add(op)
-	case over == 1:
-		o.log.Warn("too many commands are being rejected, not all are answered",
-			"answered_per_second", rejectionsPerSecond, "last", op.Error)
+	o.unanswered++
+	if !o.flooded {
+		o.flooded = true
+		o.log.Warn("a flood of commands that cannot be obeyed, or came before: not all are answered",
+			"answered_per_second", answersPerSecond)
 	}
+	return false
 }

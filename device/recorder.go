@@ -41,6 +41,18 @@ func (r *recorder) add(saved chan<- struct{}, records ...Record) {
 	}
 }
 
+// saveLate saves a latch after run has ended.
+func (r *recorder) saveLate(saved chan<- struct{}) {
+	go func() { // the disk may be what run has not waited for
+		latched := true
+		if err := r.store.Save([]Record{{Latched: &latched}}); err != nil {
+			r.log.Error("cannot store the emergency stop", "error", err)
+			return
+		}
+		close(saved)
+	}()
+}
+
 // run saves what is added until done is closed, and then what is left.
 func (r *recorder) run(done <-chan struct{}) {
 	retry := time.NewTicker(saveInterval)

@@ -4,8 +4,8 @@ import (
 	"sync"
 )
 
-// A Store keeps what must outlive the process. One goroutine calls it, and a call may take as long
-// as a disk takes: nothing that moves or stops the carousel waits for it.
+// A Store keeps what must outlive the process. A call may take as long as a disk takes: nothing that moves
+// or stops the carousel waits for it. Save may be called concurrently.
 type Store interface {
 	// Load returns what was saved, before the device starts.
 	Load() (Saved, error)

@@ -42,7 +42,7 @@ func (d *Device) accept(c Command) {
 			d.Reject(c, Errorf(CodeDuplicateID, "the id %q belongs to another operation, %s; give each operation its own", c.ID, op.Name))
 			return
 		}
-		d.record(known)
+		d.repeat(known)
 		return
 	}
 	if err := d.refusal(c.Name, d.motor.Status()); err != nil {
@@ -162,7 +162,8 @@ func (d *Device) reset(t *task) {
 // press obeys an emergency stop, of which the motor knows already.
 func (d *Device) press(p press) {
 	d.lastPress = max(d.lastPress, p.motor.Number)
-	if !d.latched {
+	wasLatched := d.latched
+	if !wasLatched {
 		d.log.Warn("emergency stop")
 	}
 	latched := true
@@ -183,11 +184,11 @@ func (d *Device) press(p press) {
 	c := *p.command
 	c.Name = StopOperation
 	if known := d.accepted.find(c.ID); known != nil {
-		if known.operation.Name == StopOperation {
-			d.record(known)
+		if known.operation.Name == StopOperation && wasLatched {
+			d.repeat(known)
 			return
 		}
-		c.ID = "" // another operation's
+		c.ID = "" // of another operation, or of a stop that has been reset since: this is a new one
 	}
 	t := d.newTask(c)
 	t.began()
@@ -269,6 +270,14 @@ func (d *Device) end(t *task, result Result, err error) {
 		log = log.With("error", failure)
 	}
 	log.Info("operation ended")
+}
+
+// repeat answers a command that came again with the present state of its operation. It is subject to the
+// flood rule, as a repetition is no receipt that somebody could miss.
+func (d *Device) repeat(t *task) {
+	if d.outbox.mayAnswer() {
+		d.record(t)
+	}
 }
 
 // record stores the operation as it is now, and has it published after.

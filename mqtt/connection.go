@@ -26,25 +26,27 @@ type connection struct {
 	log *slog.Logger
 	// options returns fresh options for each session.
 	options func() *paho.ClientOptions
-	// session does the work while the connection is open. Its context ends with the connection.
-	session func(ctx context.Context, client paho.Client) error
+	// session does the work while the connection is open, and calls up when that has begun. Its context
+	// ends with the connection.
+	session func(ctx context.Context, client paho.Client, up func()) error
 }
 
 // run connects until ctx ends. An outage is logged once, however many attempts it takes.
 func (c *connection) run(ctx context.Context) {
-	down := ""
+	down := false
 	for {
 		err := c.once(ctx, func() {
 			c.log.Info("connected to the broker")
-			down = ""
+			down = false
 		})
 		if ctx.Err() != nil {
 			return
 		}
-		if reason := err.Error(); reason != down {
-			c.log.Warn("no connection to the broker, trying again until there is", "error", reason)
-			down = reason
+		level := slog.LevelDebug
+		if !down {
+			level, down = slog.LevelWarn, true
 		}
+		c.log.Log(ctx, level, "no connection to the broker, trying again until there is", "error", err)
 		select {
 		case <-time.After(retryInterval):
 		case <-ctx.Done():
@@ -54,7 +56,7 @@ func (c *connection) run(ctx context.Context) {
 }
 
 // once is one session, from connecting to its end, which the error explains.
-func (c *connection) once(ctx context.Context, connected func()) error {
+func (c *connection) once(ctx context.Context, up func()) error {
 	sessionCtx, lose := context.WithCancelCause(ctx)
 	defer lose(nil)
 	options := c.options().
@@ -81,8 +83,7 @@ func (c *connection) once(ctx context.Context, connected func()) error {
 		return err
 	}
 	defer client.Disconnect(uint(disconnectTimeout.Milliseconds()))
-	connected()
-	err := c.session(sessionCtx, client)
+	err := c.session(sessionCtx, client, up)
 	if cause := context.Cause(sessionCtx); cause != nil {
 		return cause
 	}

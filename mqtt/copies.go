@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"hash/maphash"
 	"sync"
 	"time"
 )
@@ -31,21 +32,23 @@ type copies struct {
 }
 
 type arrival struct {
-	payload string
+	payload uint64 // its hash
 	at      time.Time
 }
+
+var seed = maphash.MakeSeed()
 
 // first reports whether a stop that came on that way is the first copy.
 func (c *copies) first(w way, payload []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := time.Now()
+	now, hash := time.Now(), maphash.Bytes(seed, payload)
 	other := &c.waiting[1-w]
 	for len(*other) > 0 && now.Sub((*other)[0].at) > copyWindow {
 		*other = (*other)[1:]
 	}
 	for i, a := range *other {
-		if a.payload == string(payload) {
+		if a.payload == hash {
 			*other = append((*other)[:i:i], (*other)[i+1:]...)
 			return false
 		}
@@ -54,7 +57,7 @@ func (c *copies) first(w way, payload []byte) bool {
 	if len(*mine) == maxCopies {
 		*mine = (*mine)[1:]
 	}
-	*mine = append(*mine, arrival{string(payload), now})
+	*mine = append(*mine, arrival{hash, now})
 	return true
 }
 

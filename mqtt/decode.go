@@ -28,7 +28,7 @@ var errEmpty = errors.New("empty payload")
 // decode makes a command of a message on an input topic. It is pure. The error is errEmpty for what
 // is to be ignored, or a [device.Error]; the command then holds what could be read for the answer.
 func decode(name device.Name, payload []byte, retained bool) (device.Command, error) {
-	c := device.Command{Name: name, Source: "mqtt"}
+	c := device.Command{Name: device.Name(shorten(string(name))), Source: "mqtt"}
 	if len(payload) > maxPayload {
 		return c, device.Errorf(device.CodePayloadTooLarge, "the payload has %d bytes; at most %d are read", len(payload), maxPayload)
 	}
@@ -37,7 +37,6 @@ func decode(name device.Name, payload []byte, retained bool) (device.Command, er
 		return c, errEmpty
 	}
 	if !name.Known() {
-		c.Name = device.Name(shorten(string(name)))
 		return c, device.Errorf(device.CodeUnknownOperation, "there is no operation %q; there are %s", c.Name, join(device.Names))
 	}
 	err := decodePayload(&c, payload)
@@ -61,6 +60,9 @@ func decodePayload(c *device.Command, payload []byte) error {
 		bare := string(payload)
 		switch c.Name {
 		case device.HotelOperation:
+			if shorten(bare) != bare {
+				return invalid("%s is no hotel", quote(payload))
+			}
 			c.Parameters.Hotel = &bare
 			return nil
 		case device.AngleOperation:
@@ -87,7 +89,7 @@ func decodePayload(c *device.Command, payload []byte) error {
 	raw, given := fields[value]
 	delete(fields, value)
 	for field := range fields {
-		return invalid("unknown field %q; %s takes %s", field, c.Name, join(append(notEmpty(value), "id")))
+		return invalid("unknown field %s; %s takes %s", quote([]byte(field)), c.Name, join(append(notEmpty(value), "id")))
 	}
 	switch {
 	case value == "":
@@ -114,6 +116,9 @@ func decodeHotel(c *device.Command, raw json.RawMessage) error {
 	var hotel *string
 	if json.Unmarshal(raw, &hotel) != nil || hotel == nil {
 		return invalid(`hotel must be a string, as in {"hotel": "A"}, not %s`, quote(raw))
+	}
+	if shorten(*hotel) != *hotel {
+		return invalid("%s is no hotel", quote(raw))
 	}
 	c.Parameters.Hotel = hotel
 	return nil
@@ -156,7 +161,7 @@ func decodeObject(payload []byte) (map[string]json.RawMessage, error) {
 			return fields, notJSON(err)
 		}
 		if _, twice := fields[name.(string)]; twice {
-			return fields, invalid("the field %q is given twice", name)
+			return fields, invalid("the field %s is given twice", quote([]byte(name.(string))))
 		}
 		fields[name.(string)] = value
 	}

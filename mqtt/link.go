@@ -89,10 +89,11 @@ func (l *Link) options(suffix string) *paho.ClientOptions {
 }
 
 // stopSession listens for the emergency stop.
-func (l *Link) stopSession(ctx context.Context, client paho.Client) error {
+func (l *Link) stopSession(ctx context.Context, client paho.Client, up func()) error {
 	if err := subscribe(ctx, client, l.topics.Set(device.StopOperation), l.pressed(stopWay)); err != nil {
 		return err
 	}
+	up()
 	l.stopUp.set(true)
 	l.device.Warn("stop connection", "")
 	<-ctx.Done()
@@ -102,17 +103,22 @@ func (l *Link) stopSession(ctx context.Context, client paho.Client) error {
 }
 
 // commandSession listens for everything, and publishes.
-func (l *Link) commandSession(ctx context.Context, client paho.Client) error {
+func (l *Link) commandSession(ctx context.Context, client paho.Client, up func()) error {
 	select {
 	case <-l.stopUp.is():
 	case <-time.After(stopPatience):
 		l.device.Warn("stop connection", stopWarning)
+		select {
+		case <-l.stopUp.is(): // just now
+			l.device.Warn("stop connection", "")
+		default:
+		}
 	case <-ctx.Done():
 		return nil
 	}
 	l.copies.lost(commandWay)
 	p := publisher{client: client, topics: l.topics, device: l.device}
-	err := l.serve(ctx, client, &p)
+	err := l.serve(ctx, client, &p, up)
 	if ctx.Err() != nil && client.IsConnectionOpen() { // the program ends, not the connection
 		return p.farewell()
 	}
@@ -120,7 +126,7 @@ func (l *Link) commandSession(ctx context.Context, client paho.Client) error {
 }
 
 // serve subscribes to the inputs, and publishes until ctx ends.
-func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher) error {
+func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up func()) error {
 	err := subscribe(ctx, client, l.topics.inputs(), l.received)
 	switch {
 	case errors.Is(err, errRefused):
@@ -131,6 +137,7 @@ func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher) erro
 	default:
 		l.device.Warn("inputs", "")
 	}
+	up()
 	return p.run(ctx)
 }
 
