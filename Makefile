@@ -1,0 +1,34 @@
+# Plate Resort. `make help` lists the targets.
+
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+.PHONY: build
+build: ## build ./plate-resort, statically linked
+	CGO_ENABLED=0 go build -trimpath -o plate-resort .
+
+.PHONY: demo
+demo: ## run a simulated device and a broker on this machine
+	go run . demo
+
+.PHONY: test
+test: install check ## install, check, and run all tests
+	go test -race -count=1 -timeout=10m -tags=e2e ./...
+
+.PHONY: check
+check: ## format, vet, staticcheck, and compile for the other systems
+	@echo 'gofmt -d .'; diff=$$(gofmt -d .) && test -z "$$diff" || { echo "$$diff"; exit 1; }
+	go vet ./...
+	go vet -tags e2e ./...
+	go tool -modfile=.ci/tools.mod staticcheck ./...
+	go tool -modfile=.ci/tools.mod staticcheck -tags e2e ./...
+	GOOS=linux GOARCH=arm GOARM=6 CGO_ENABLED=0 go vet ./...
+	GOOS=darwin CGO_ENABLED=0 go vet ./...
+	GOOS=windows CGO_ENABLED=0 go vet ./...
+
+.PHONY: install
+install: ## install what the tests need beside Go (Debian, Ubuntu)
+	@bash .ci/install

@@ -1,0 +1,84 @@
+//go:build e2e
+
+package cmd_test
+
+import (
+	"path/filepath"
+	"testing"
+)
+
+// Speeds, in units of 0.229 rpm. A brisk move takes well under two seconds. A slow one of some
+// hundred degrees takes minutes, so that it is always still on when the test does something to it.
+const (
+	brisk = "PLATE_RESORT_SPEED=200"
+	slow  = "PLATE_RESORT_SPEED=3"
+)
+
+// A device is plate-resort run with what it needs around it.
+type device struct {
+	broker   *broker
+	servo    *process
+	program  *process
+	watch    *watch
+	terminal string // what the device has for its serial port
+	settings []string
+}
+
+// newDevice starts broker, servo, watch and device, and waits until the device is ready.
+func newDevice(t *testing.T, settings ...string) *device {
+	t.Helper()
+	d := prepareDevice(t, newBroker(t), settings...)
+	d.startServo(t)
+	d.run(t)
+	d.watch.status(t, "ready")
+	d.watch.availability(t, "online")
+	return d
+}
+
+// prepareDevice starts the watch. Servo and device are the test's to start.
+func prepareDevice(t *testing.T, b *broker, settings ...string) *device {
+	t.Helper()
+	d := &device{broker: b, terminal: filepath.Join(t.TempDir(), "servo")}
+	d.settings = append([]string{
+		"PLATE_RESORT_DEVICE_ID=lab",
+		"PLATE_RESORT_MQTT_BROKER=" + b.url(),
+		"PLATE_RESORT_MOTOR_PORT=" + d.terminal,
+		"PLATE_RESORT_HEALTH_INTERVAL=100ms",
+	}, settings...)
+	d.rewatch(t)
+	return d
+}
+
+// rewatch begins a new watch, as the one of a broker that has been killed is of no use.
+func (d *device) rewatch(t *testing.T) {
+	t.Helper()
+	d.watch = d.broker.watch(t, d.topic("availability"), d.topic("state"), d.topic("operation"))
+}
+
+// startServo starts the simulated servo, at 0°.
+func (d *device) startServo(t *testing.T) {
+	t.Helper()
+	d.servo = start(t, "simulate", nil, plateResort, "simulate", "--link", d.terminal)
+	d.servo.awaitText(t, "is on "+d.terminal)
+}
+
+// run starts the program.
+func (d *device) run(t *testing.T) {
+	t.Helper()
+	d.program = start(t, "run", d.settings, plateResort, "run")
+}
+
+func (d *device) topic(leaf string) string { return "plate-resort/lab/" + leaf }
+
+// send publishes a command with mosquitto_pub.
+func (d *device) send(t *testing.T, name, payload string, options ...string) {
+	t.Helper()
+	d.broker.publish(t, d.topic(name+"/set"), payload, options...)
+}
+
+// do sends a command that has an id, and waits until it has been carried out.
+func (d *device) do(t *testing.T, name, payload, id string) operation {
+	t.Helper()
+	d.send(t, name, payload)
+	return d.watch.operation(t, id, "completed")
+}
