@@ -101,10 +101,13 @@ func (p *parser) password(password, file string) string {
 
 // carousel places the hotels: by name, evenly spaced, or name:angle, as measured.
 func (p *parser) carousel(e environment) device.Carousel {
-	faults := len(p.faults)
 	offset := device.Degrees(p.number("OFFSET_ANGLE", e.OffsetAngle, -360, 360))
-	direction := p.oneOf("ROTATION_DIRECTION", e.RotationDirection, "1", "-1")
-	c := device.Carousel{RoomsPerHotel: p.integer("ROOMS_PER_HOTEL", e.RoomsPerHotel, 1, 1000)}
+	direction := 1
+	if p.oneOf("ROTATION_DIRECTION", e.RotationDirection, "1", "-1") == "-1" {
+		direction = -1
+	}
+	rooms := p.integer("ROOMS_PER_HOTEL", e.RoomsPerHotel, 1, 1000)
+	c := device.Carousel{RoomsPerHotel: max(rooms, 1)}
 	var names []string
 	measured := strings.Contains(e.Hotels, ":")
 	for _, entry := range strings.Split(e.Hotels, ",") {
@@ -120,15 +123,8 @@ func (p *parser) carousel(e environment) device.Carousel {
 		}
 		c.Hotels = append(c.Hotels, device.Hotel{Name: name, Angle: device.Degrees(degrees)})
 	}
-	if len(p.faults) > faults {
-		return c
-	}
 	if !measured {
-		sign := 1
-		if direction == "-1" {
-			sign = -1
-		}
-		c.Hotels = device.EvenlySpaced(names, offset, sign)
+		c.Hotels = device.EvenlySpaced(names, offset, direction)
 	}
 	if err := c.Validate(); err != nil {
 		p.faults = append(p.faults, fmt.Errorf("%s_HOTELS is %q: %w", settingsPrefix, e.Hotels, err))

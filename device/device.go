@@ -137,10 +137,13 @@ func (d *Device) Reject(c Command, err *Error) {
 		c.ID = d.newID()
 	}
 	at := now()
-	d.outbox.addRejection(Operation{
+	answered := d.outbox.addRejection(Operation{
 		ID: c.ID, Name: c.Name, Parameters: c.Parameters, Source: c.Source,
 		State: Rejected, QueuedAt: at, FinishedAt: &at, Error: err,
 	})
+	if answered {
+		d.log.Info("command rejected", "id", c.ID, "operation", c.Name, "error", err)
+	}
 }
 
 // Stop is the emergency stop. It signals the motor at once, then returns when the latch is stored,

@@ -98,11 +98,13 @@ func (o *Outbox) add(operations ...Operation) {
 	}
 }
 
-// addRejection adds a rejection, unless this second has had its share.
-func (o *Outbox) addRejection(op Operation) {
-	if o.mayAnswer() {
-		o.add(op)
+// addRejection adds a rejection, unless this second has had its share, and reports whether.
+func (o *Outbox) addRejection(op Operation) bool {
+	if !o.mayAnswer() {
+		return false
 	}
+	o.add(op)
+	return true
 }
 
 // mayAnswer applies the flood rule: it reports whether this second still has an answer for a command that

@@ -266,6 +266,9 @@ func (d *Device) end(t *task, result Result, err error) {
 	d.total++
 	d.record(t)
 	log := d.log.With("id", op.ID, "operation", op.Name, "state", op.State)
+	if op.Name.moves() {
+		log = log.With("goal", t.goal)
+	}
 	if failure != nil {
 		log = log.With("error", failure)
 	}

@@ -225,7 +225,7 @@ func (b *bus) write(packet []byte, deadline time.Time) error {
 }
 
 func (b *bus) fail(err error) error {
-	b.err = fmt.Errorf("serial port: %w", err)
+	b.err = fmt.Errorf("the serial port has failed, is the adapter still plugged in? %w", err)
 	return b.err
 }
 

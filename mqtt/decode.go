@@ -61,7 +61,7 @@ func decodePayload(c *device.Command, payload []byte) error {
 		switch c.Name {
 		case device.HotelOperation:
 			if shorten(bare) != bare {
-				return invalid("%s is no hotel", quote(payload))
+				return invalid("%q is no hotel", shorten(bare))
 			}
 			c.Parameters.Hotel = &bare
 			return nil
@@ -71,7 +71,7 @@ func decodePayload(c *device.Command, payload []byte) error {
 			return nil
 		}
 		if bare != buttonPayload {
-			return invalid("%s is not %s", quote(payload), buttonPayload)
+			return invalid("send %s, or a JSON object such as {}, not %s", buttonPayload, quote(payload))
 		}
 		return nil
 	}
@@ -89,7 +89,7 @@ func decodePayload(c *device.Command, payload []byte) error {
 	raw, given := fields[value]
 	delete(fields, value)
 	for field := range fields {
-		return invalid("unknown field %s; %s takes %s", quote([]byte(field)), c.Name, join(append(notEmpty(value), "id")))
+		return invalid("unknown field %q; %s takes %s", shorten(field), c.Name, join(append(notEmpty(value), "id")))
 	}
 	switch {
 	case value == "":
@@ -118,7 +118,7 @@ func decodeHotel(c *device.Command, raw json.RawMessage) error {
 		return invalid(`hotel must be a string, as in {"hotel": "A"}, not %s`, quote(raw))
 	}
 	if shorten(*hotel) != *hotel {
-		return invalid("%s is no hotel", quote(raw))
+		return invalid("%q is no hotel", shorten(*hotel))
 	}
 	c.Parameters.Hotel = hotel
 	return nil
@@ -161,7 +161,7 @@ func decodeObject(payload []byte) (map[string]json.RawMessage, error) {
 			return fields, notJSON(err)
 		}
 		if _, twice := fields[name.(string)]; twice {
-			return fields, invalid("the field %s is given twice", quote([]byte(name.(string))))
+			return fields, invalid("the field %q is given twice", shorten(name.(string)))
 		}
 		fields[name.(string)] = value
 	}
@@ -185,8 +185,14 @@ func invalid(format string, args ...any) error {
 	return device.Errorf(device.CodeInvalidPayload, format, args...)
 }
 
-// quote shows a piece of a payload.
-func quote(text []byte) string { return fmt.Sprintf("%q", shorten(string(text))) }
+// quote shows a piece of a payload as it came, if that can be shown.
+func quote(text []byte) string {
+	short := shorten(string(text))
+	if strings.ContainsFunc(short, func(r rune) bool { return !unicode.IsPrint(r) }) || !utf8.ValidString(short) {
+		return fmt.Sprintf("%q", short)
+	}
+	return short
+}
 
 // shorten keeps a text that somebody sent at a length that can be shown.
 func shorten(text string) string {
