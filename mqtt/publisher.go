@@ -14,7 +14,7 @@ import (
 const (
 	// window is how many events may be on their way to the broker, unacknowledged.
 	window = 20
-	// stateInterval is the least time between two states of the same status.
+	// stateInterval is the least time between two states of the same status and torque.
 	stateInterval = 200 * time.Millisecond
 	// farewellTimeout bounds what is sent when the program ends.
 	farewellTimeout = time.Second
@@ -84,7 +84,7 @@ func (p *publisher) stateDue() (wait time.Duration, due bool) {
 	if s == p.published || p.state != nil {
 		return 0, false
 	}
-	if s.Status == p.published.Status {
+	if s.Status == p.published.Status && s.Torque == p.published.Torque {
 		return stateInterval - time.Since(p.stateAt), true
 	}
 	return 0, true
