@@ -47,7 +47,8 @@ type bus struct {
 	lost     chan struct{} // closed when the bus has ended; err says why
 	err      error         // nil while the bus works
 
-	onTorqueOff func() // called after an emergency stop has been read back
+	onTorqueOff func()          // called after an emergency stop has been read back
+	onLost      func(err error) // called before anybody else learns that the bus is lost
 
 	parser     dynamixel.Parser
 	buf        [256]byte
@@ -69,18 +70,24 @@ type reply struct {
 	params []byte
 	alert  bool
 	err    error
+	lost   bool // and with it the bus
 }
 
-func newBus(port Port, id byte, baud int, stops *stops, onTorqueOff func()) *bus {
+func newBus(port Port, id byte, baud int, stops *stops) *bus {
 	return &bus{
-		port: port, id: id, baud: baud, stops: stops, onTorqueOff: onTorqueOff,
+		port: port, id: id, baud: baud, stops: stops,
 		requests: make(chan request), stop: make(chan struct{}, 1), lost: make(chan struct{}),
 	}
 }
 
 // run carries out transactions until ctx ends or the bus is lost.
 func (b *bus) run(ctx context.Context) {
-	defer close(b.lost)
+	defer func() {
+		if b.err != errClosed {
+			b.onLost(b.err)
+		}
+		close(b.lost)
+	}()
 	for b.err == nil {
 		select {
 		case <-b.stop:
@@ -115,7 +122,7 @@ func (b *bus) serve(r request) {
 		r.reply <- reply{err: errStopped}
 	default:
 		p, err := b.exchange(r.packet, r.params)
-		r.reply <- reply{append([]byte(nil), p.Params...), p.Error.Alert(), err}
+		r.reply <- reply{append([]byte(nil), p.Params...), p.Error.Alert(), err, b.err != nil}
 	}
 }
 
@@ -247,6 +254,9 @@ func (b *bus) do(r request) (reply, error) {
 			return reply{}, context.Cause(r.ctx)
 		}
 		answer := <-answers
+		if answer.lost {
+			<-b.lost
+		}
 		if errors.Is(answer.err, errNoReply) && attempt < attempts && !r.once {
 			continue
 		}

@@ -18,26 +18,22 @@ const (
 
 // Run keeps the servo connected until ctx ends, and then closes the port. The torque stays as it is.
 func (m *Motor) Run(ctx context.Context) error {
-	defer m.update(func(status *device.MotorStatus) {
-		status.Connection, status.Problem, status.Moving = device.Disconnected, errClosed.Error(), false
-	})
+	defer m.disconnected(errClosed)
 	backoff := minBackoff
+	logged := ""
 	for {
 		connected, err := m.session(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if connected {
-			backoff = minBackoff
+			backoff, logged = minBackoff, ""
 		}
-		problem := err.Error()
-		if last := m.Status(); last.Connection != device.Disconnected || last.Problem != problem {
-			m.log.Warn("motor not connected, trying again until it is", "error", problem)
+		if err.Error() != logged {
+			logged = err.Error()
+			m.log.Warn("motor not connected, trying again until it is", "error", err)
 		}
-		m.update(func(status *device.MotorStatus) {
-			status.Connection, status.Problem, status.Contacted = device.Disconnected, problem, true
-			status.Moving = false
-		})
+		m.disconnected(err)
 		select {
 		case <-time.After(backoff):
 		case <-ctx.Done():
@@ -45,6 +41,13 @@ func (m *Motor) Run(ctx context.Context) error {
 		}
 		backoff = min(2*backoff, maxBackoff)
 	}
+}
+
+func (m *Motor) disconnected(err error) {
+	m.update(func(status *device.MotorStatus) {
+		status.Connection, status.Problem, status.Contacted = device.Disconnected, err.Error(), true
+		status.Moving = false
+	})
 }
 
 // session is one connection, from opening the port to its loss, which the error explains.
@@ -62,9 +65,14 @@ func (m *Motor) session(ctx context.Context) (connected bool, err error) {
 		port.Close()
 	}()
 
-	b = newBus(port, m.config.ID, m.config.Baud, &m.stops, func() {
+	b = newBus(port, m.config.ID, m.config.Baud, &m.stops)
+	b.onTorqueOff = func() {
 		m.update(func(status *device.MotorStatus) { status.Torque = false })
-	})
+	}
+	b.onLost = func(err error) {
+		m.bus.CompareAndSwap(b, nil)
+		m.disconnected(err)
+	}
 	m.stops.attach(b.stop)
 	defer m.stops.detach()
 	busCtx, closeBus := context.WithCancel(context.Background())

@@ -329,3 +329,19 @@ func TestPressesDuringAnOutageAreAnsweredAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// Who learns from a move that the servo is lost must not find it connected, or the next move would begin.
+func TestStatusIsDisconnectedWhenALostMoveEnds(t *testing.T) {
+	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+		r.connect()
+		done := r.begin(t.Context(), 350)
+		time.Sleep(time.Second)
+		r.unplug()
+		if o := <-done; o.err == nil {
+			t.Error("the move has no error")
+		}
+		if s := r.motor.Status(); s.Connection != device.Disconnected || s.Problem == "" {
+			t.Errorf("status %+v", s)
+		}
+	})
+}
