@@ -39,6 +39,9 @@ func demo(ctx context.Context, out io.Writer, listen string) error {
 			OffsetAngle: env.OffsetAngle, RotationDirection: env.RotationDirection,
 			Speed: env.Speed, Acceleration: env.Acceleration, Tolerance: env.Tolerance,
 			MoveTimeout: env.MoveTimeout, HealthInterval: env.HealthInterval, QueueSize: env.QueueSize,
+			TemperatureLimit: env.TemperatureLimit, CurrentLimit: env.CurrentLimit,
+			VoltageMin: env.VoltageMin, VoltageMax: env.VoltageMax,
+			Retries: env.Retries, RetryDelay: env.RetryDelay, MQTTOfflineCommands: env.MQTTOfflineCommands,
 		}
 	})
 	if err != nil {
@@ -52,21 +55,21 @@ func demo(ctx context.Context, out io.Writer, listen string) error {
 	s.brokers = []string{"tcp://" + mqttBroker.Addr().String()}
 
 	servo := simulator.New(simulator.Config{})
-	var open func() (motor.Port, error)
+	var open openFunc
 	switch line, err := simulator.OpenPTY(""); {
 	case err == nil:
 		s.port = line.Path()
-		open = func() (motor.Port, error) { return motor.Serial(s.port, s.baud) }
+		open = motor.Serial
 		defer start(func(ctx context.Context) error { return servo.Serve(ctx, line) })()
 	case errors.Is(err, errors.ErrUnsupported):
 		host, line := simulator.Pipe()
-		open = func() (motor.Port, error) { return host, nil }
+		open = func(string, int) (motor.Port, error) { return host, nil }
 		defer start(func(ctx context.Context) error { return servo.Serve(ctx, line) })()
 	default:
 		return err
 	}
 	fmt.Fprint(out, invitation(s, mqttBroker.Addr()))
-	return serve(ctx, s, open, new(device.Memory), newLogger(s))
+	return serve(ctx, s, open, new(device.Memory), true)
 }
 
 // invitation says what to try.

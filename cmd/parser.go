@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"math"
 	"net/url"
@@ -20,8 +22,13 @@ type parser struct {
 }
 
 func (p *parser) fault(name, value, want string) {
-	p.faults = append(p.faults, fmt.Errorf("%s_%s is %q; it must be %s", settingsPrefix, name, value, want))
+	p.faults = append(p.faults, fmt.Errorf("%s_%s is %q; it must be %s", settingsPrefix, name, hideUser(value), want))
 }
+
+var user = regexp.MustCompile(`//[^,]*@`)
+
+// hideUser takes user name and password out of the URLs in a text.
+func hideUser(text string) string { return user.ReplaceAllString(text, "//(hidden)@") }
 
 func (p *parser) match(name, value string, pattern *regexp.Regexp, want string) string {
 	if !pattern.MatchString(value) {
@@ -97,6 +104,34 @@ func (p *parser) password(password, file string) string {
 		return ""
 	}
 	return strings.TrimRight(string(content), "\r\n")
+}
+
+// tls makes the settings of an encrypted connection: the authorities that the broker's certificate may
+// come from, the system's if there is no file, and the certificate that the device shows, if any.
+func (p *parser) tls(caFile, certFile, keyFile string) *tls.Config {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if caFile != "" {
+		pem, err := os.ReadFile(caFile)
+		config.RootCAs = x509.NewCertPool()
+		switch {
+		case err != nil:
+			p.faults = append(p.faults, fmt.Errorf("%s_MQTT_CA_FILE cannot be read: %w", settingsPrefix, err))
+		case !config.RootCAs.AppendCertsFromPEM(pem):
+			p.fault("MQTT_CA_FILE", caFile, "a file with certificates in PEM format")
+		}
+	}
+	switch {
+	case certFile == "" && keyFile == "":
+	case certFile == "" || keyFile == "":
+		p.faults = append(p.faults, fmt.Errorf("%s_MQTT_CERT_FILE and %[1]s_MQTT_KEY_FILE go together; one of them is not set", settingsPrefix))
+	default:
+		certificate, err := tls.LoadX509KeyPair(certFile, keyFile)
+		if err != nil {
+			p.faults = append(p.faults, fmt.Errorf("%s_MQTT_CERT_FILE and %[1]s_MQTT_KEY_FILE cannot be used: %w", settingsPrefix, err))
+		}
+		config.Certificates = []tls.Certificate{certificate}
+	}
+	return config
 }
 
 // carousel places the hotels: by name, evenly spaced, or name:angle, as measured.

@@ -44,17 +44,26 @@ func Execute() int {
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "plate-resort",
-		Short:         "Turns a carousel of microplate hotels on command of an MQTT broker",
+		Use:   "plate-resort",
+		Short: "Turns a carousel of microplate hotels on command of an MQTT broker",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("there is no command %q\nSee: %s --help", args[0], c.CommandPath())}
+			}
+			return nil
+		},
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\nSee: %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(newRun(), newDemo(), newSimulate())
+	root.AddCommand(newRun(), newDemo(), newSimulate(), newSend(), newConfig(), newCheck())
 	for _, c := range root.Commands() {
-		c.Args = noArguments
+		if c.Args == nil {
+			c.Args = noArguments
+		}
 	}
 	return root
 }

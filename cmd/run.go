@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"runtime/debug"
+	"time"
 
 	"github.com/oklog/ulid/v2"
 	"github.com/spf13/cobra"
@@ -24,17 +26,22 @@ func newRun() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			open := func() (motor.Port, error) { return motor.Serial(s.port, s.baud) }
-			return serve(c.Context(), s, open, new(device.Memory), newLogger(s))
+			return serve(c.Context(), s, motor.Serial, new(device.Memory), false)
 		},
 	}
 }
 
+// openFunc opens a serial port by name, at a rate in bits a second.
+type openFunc = func(port string, baud int) (motor.Port, error)
+
 // serve runs one device until ctx ends. Then the device halts first, the broker is told, and the port
 // is closed.
-func serve(ctx context.Context, s settings, open func() (motor.Port, error), store device.Store, log *slog.Logger) error {
+func serve(ctx context.Context, s settings, open openFunc, store device.Store, simulated bool) error {
+	lines := mqtt.NewLog()
+	log := slog.New(lines.Handler(newHandler(s)))
 	m := motor.New(motor.Config{
 		Open:           open,
+		Port:           s.port,
 		Baud:           s.baud,
 		ID:             s.id,
 		Speed:          s.speed,
@@ -45,24 +52,33 @@ func serve(ctx context.Context, s settings, open func() (motor.Port, error), sto
 		Log:            log.With("part", "motor"),
 	})
 	d, err := device.New(device.Config{
-		Carousel:  s.carousel,
-		QueueSize: s.queueSize,
-		NewID:     func() string { return ulid.Make().String() },
-		Motor:     m,
-		Store:     store,
-		Log:       log.With("part", "device"),
+		Carousel:   s.carousel,
+		QueueSize:  s.queueSize,
+		Limits:     s.limits,
+		Retries:    s.retries,
+		RetryDelay: s.retryDelay,
+		NewID:      func() string { return ulid.Make().String() },
+		Now:        time.Now,
+		Motor:      m,
+		Store:      store,
+		Log:        log.With("part", "device"),
+		Version:    version(),
+		Simulated:  simulated,
 	})
 	if err != nil {
 		return err
 	}
 	link := mqtt.NewLink(mqtt.Config{
-		Brokers:   s.brokers,
-		BaseTopic: s.baseTopic,
-		DeviceID:  s.deviceID,
-		Username:  s.username,
-		Password:  s.password,
-		Keepalive: s.keepalive,
-		Log:       log.With("part", "mqtt"),
+		Brokers:      s.brokers,
+		BaseTopic:    s.baseTopic,
+		DeviceID:     s.deviceID,
+		Username:     s.username,
+		Password:     s.password,
+		TLS:          s.tls,
+		Keepalive:    s.keepalive,
+		KeepCommands: s.keepCommands,
+		Lines:        lines,
+		Log:          log.With("part", "mqtt"),
 	}, d)
 
 	log.Info("plate-resort is starting", "device", s.deviceID, "brokers", s.brokers, "port", s.port)
@@ -85,10 +101,18 @@ func start(run func(context.Context) error) (stop func()) {
 	}
 }
 
-func newLogger(s settings) *slog.Logger {
+func newHandler(s settings) slog.Handler {
 	options := &slog.HandlerOptions{Level: s.logLevel}
 	if s.logJSON {
-		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+		return slog.NewJSONHandler(os.Stderr, options)
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, options))
+	return slog.NewTextHandler(os.Stderr, options)
+}
+
+// version is that of the module, as the Go tools have stamped it into the program.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
 }

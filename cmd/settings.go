@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,12 +28,16 @@ type environment struct {
 	LogLevel  string `split_words:"true" default:"info"`
 	LogFormat string `split_words:"true" default:"text"`
 
-	MQTTBroker       string `split_words:"true" default:"tcp://localhost:1883"`
-	MQTTBaseTopic    string `split_words:"true" default:"plate-resort"`
-	MQTTUsername     string `split_words:"true"`
-	MQTTPassword     string `split_words:"true"`
-	MQTTPasswordFile string `split_words:"true"`
-	MQTTKeepalive    string `split_words:"true" default:"15s"`
+	MQTTBroker          string `split_words:"true" default:"tcp://localhost:1883"`
+	MQTTBaseTopic       string `split_words:"true" default:"plate-resort"`
+	MQTTUsername        string `split_words:"true"`
+	MQTTPassword        string `split_words:"true"`
+	MQTTPasswordFile    string `split_words:"true"`
+	MQTTCaFile          string `split_words:"true"`
+	MQTTCertFile        string `split_words:"true"`
+	MQTTKeyFile         string `split_words:"true"`
+	MQTTKeepalive       string `split_words:"true" default:"15s"`
+	MQTTOfflineCommands string `split_words:"true" default:"drop"`
 
 	MotorPort string `split_words:"true" default:"/dev/ttyUSB0"`
 	MotorBaud string `split_words:"true" default:"57600"`
@@ -43,12 +48,20 @@ type environment struct {
 	OffsetAngle       string `split_words:"true" default:"19"`
 	RotationDirection string `split_words:"true" default:"1"`
 
-	Speed          string `split_words:"true" default:"50"`
-	Acceleration   string `split_words:"true" default:"0"`
-	Tolerance      string `split_words:"true" default:"0.5"`
-	MoveTimeout    string `split_words:"true" default:"20s"`
-	HealthInterval string `split_words:"true" default:"10s"`
-	QueueSize      string `split_words:"true" default:"100"`
+	Speed        string `split_words:"true" default:"50"`
+	Acceleration string `split_words:"true" default:"0"`
+	Tolerance    string `split_words:"true" default:"0.5"`
+	MoveTimeout  string `split_words:"true" default:"20s"`
+
+	TemperatureLimit string `split_words:"true" default:"70"`
+	CurrentLimit     string `split_words:"true" default:"2000"`
+	VoltageMin       string `split_words:"true" default:"10"`
+	VoltageMax       string `split_words:"true" default:"14"`
+	HealthInterval   string `split_words:"true" default:"10s"`
+
+	QueueSize  string `split_words:"true" default:"100"`
+	Retries    string `split_words:"true" default:"3"`
+	RetryDelay string `split_words:"true" default:"5s"`
 }
 
 // Settings are the validated settings of a device process.
@@ -58,11 +71,13 @@ type settings struct {
 	logLevel slog.Level
 	logJSON  bool
 
-	brokers   []string
-	baseTopic string
-	username  string
-	password  string
-	keepalive time.Duration
+	brokers      []string
+	baseTopic    string
+	username     string
+	password     string
+	tls          *tls.Config
+	keepalive    time.Duration
+	keepCommands bool
 
 	port string
 	baud int
@@ -74,23 +89,40 @@ type settings struct {
 	acceleration   int
 	tolerance      device.Degrees
 	moveTimeout    time.Duration
+	limits         device.Limits
 	healthInterval time.Duration
 	queueSize      int
+	retries        int
+	retryDelay     time.Duration
 }
 
-// loadSettings reads the settings from the environment. Change may replace some before they are
-// validated. The error reports every fault.
-func loadSettings(change func(*environment)) (settings, error) {
+// readEnvironment reads the settings as they are, with the defaults of those that are not set.
+func readEnvironment() (environment, error) {
 	var env environment
 	if err := envconfig.Process(settingsPrefix, &env); err != nil {
-		return settings{}, err
+		return environment{}, err
 	}
 	if env.DeviceID == "" {
 		host, _ := os.Hostname()
 		env.DeviceID = deviceIDFromHost(host)
 	}
+	return env, nil
+}
+
+// loadSettings reads the settings from the environment. Change may replace some before they are
+// validated. The error reports every fault.
+func loadSettings(change func(*environment)) (settings, error) {
+	env, err := readEnvironment()
+	if err != nil {
+		return settings{}, err
+	}
 	change(&env)
-	s, faults := env.parse()
+	return env.settings()
+}
+
+// settings validates the environment. The error reports every fault.
+func (e environment) settings() (settings, error) {
+	s, faults := e.parse()
 	faults = append(faults, unknownSettings(os.Environ())...)
 	if len(faults) > 0 {
 		return settings{}, usageError{fmt.Errorf("the settings need mending:\n%w", errors.Join(faults...))}
@@ -108,6 +140,8 @@ func (e environment) parse() (settings, []error) {
 		baseTopic:      p.match("MQTT_BASE_TOPIC", e.MQTTBaseTopic, baseTopicPattern, "levels separated by /, without +, # and spaces"),
 		username:       e.MQTTUsername,
 		password:       p.password(e.MQTTPassword, e.MQTTPasswordFile),
+		tls:            p.tls(e.MQTTCaFile, e.MQTTCertFile, e.MQTTKeyFile),
+		keepCommands:   p.oneOf("MQTT_OFFLINE_COMMANDS", e.MQTTOfflineCommands, "drop", "run") == "run",
 		keepalive:      p.duration("MQTT_KEEPALIVE", e.MQTTKeepalive, time.Second, time.Hour),
 		port:           e.MotorPort,
 		baud:           p.integer("MOTOR_BAUD", e.MotorBaud, dynamixel.Bauds[0], dynamixel.Bauds[len(dynamixel.Bauds)-1]),
@@ -117,13 +151,27 @@ func (e environment) parse() (settings, []error) {
 		tolerance:      device.Degrees(p.number("TOLERANCE", e.Tolerance, 0.1, 5)),
 		moveTimeout:    p.duration("MOVE_TIMEOUT", e.MoveTimeout, time.Second, time.Hour),
 		healthInterval: p.duration("HEALTH_INTERVAL", e.HealthInterval, 100*time.Millisecond, time.Minute),
-		queueSize:      p.integer("QUEUE_SIZE", e.QueueSize, 1, 10000),
+		limits: device.Limits{
+			Temperature: p.number("TEMPERATURE_LIMIT", e.TemperatureLimit, 0, 100),
+			Current:     p.number("CURRENT_LIMIT", e.CurrentLimit, 0, 10000),
+			MinVoltage:  p.number("VOLTAGE_MIN", e.VoltageMin, 0, 30),
+			MaxVoltage:  p.number("VOLTAGE_MAX", e.VoltageMax, 0, 30),
+		},
+		queueSize:  p.integer("QUEUE_SIZE", e.QueueSize, 1, 10000),
+		retries:    p.integer("RETRIES", e.Retries, 0, 100),
+		retryDelay: p.duration("RETRY_DELAY", e.RetryDelay, 0, time.Hour),
 	}
 	if slices.Contains(commonHosts, s.deviceID) {
 		p.fault("DEVICE_ID", s.deviceID, "set: many hosts have this name, and two devices with the same id throw each other out; choose one, such as lab1")
 	}
 	if err := s.logLevel.UnmarshalText([]byte(e.LogLevel)); err != nil {
 		p.fault("LOG_LEVEL", e.LogLevel, "debug, info, warn or error")
+	}
+	if s.limits.MinVoltage > s.limits.MaxVoltage {
+		p.fault("VOLTAGE_MIN", e.VoltageMin, "no higher than VOLTAGE_MAX, which is "+e.VoltageMax)
+	}
+	if s.username == "" && (s.password != "" || e.MQTTPasswordFile != "") {
+		p.fault("MQTT_USERNAME", "", "set, as there is a password")
 	}
 	if s.port == "" {
 		p.fault("MOTOR_PORT", s.port, "the name of a serial port, such as /dev/ttyUSB0")
@@ -150,13 +198,18 @@ func deviceIDFromHost(host string) string {
 	return strings.TrimLeft(regexp.MustCompile(`[^a-z0-9_-]`).ReplaceAllString(label, "-"), "-_")
 }
 
+// settingNames lists the variables in the order of the environment's fields.
+func settingNames() []string {
+	var names strings.Builder
+	if err := envconfig.Usagef(settingsPrefix, new(environment), &names, "{{range .}}{{usage_key .}}\n{{end}}"); err != nil {
+		panic(err) // neither the struct nor the template depends on anything outside
+	}
+	return strings.Fields(names.String())
+}
+
 // unknownSettings reports variables with our prefix that are no setting, such as misspelt ones.
 func unknownSettings(environ []string) (faults []error) {
-	var known strings.Builder
-	if err := envconfig.Usagef(settingsPrefix, new(environment), &known, "{{range .}}{{usage_key .}}\n{{end}}"); err != nil {
-		return []error{err}
-	}
-	names := strings.Fields(known.String())
+	names := settingNames()
 	for _, variable := range environ {
 		name, _, _ := strings.Cut(variable, "=")
 		if strings.HasPrefix(name, settingsPrefix+"_") && !slices.Contains(names, name) {

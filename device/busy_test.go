@@ -25,7 +25,7 @@ func (b *busy) Status() device.MotorStatus {
 func (b *busy) occupy() (release func()) {
 	gate := make(chan struct{})
 	b.gate.Store(&gate)
-	b.Set(func(s *device.MotorStatus) { s.Angle++ })
+	b.SetReading(func(r *device.Reading) { r.Angle++ })
 	synctest.Wait()
 	return func() {
 		b.gate.Store(nil)

@@ -4,14 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"sync/atomic"
 	"time"
 )
 
 const (
-	// immediateTimeout bounds an operation that does not move the carousel.
-	immediateTimeout = 5 * time.Second
 	// latchTimeout bounds how long Stop waits for the latch to be stored.
 	latchTimeout = time.Second
 	// haltTimeout bounds how long Run waits, when it is told to end, for a move to be halted.
@@ -22,45 +19,68 @@ const (
 
 var errShutDown = Errorf(CodeInterrupted, "the device is shutting down")
 
-// Config is what a Device is made of; every field is needed.
+// Config is what a Device is made of.
 type Config struct {
-	Carousel  Carousel
-	QueueSize int           // how many operations may wait
-	NewID     func() string // makes an id for an operation whose sender gave none; called concurrently
-	Motor     Motor
-	Store     Store
-	Log       *slog.Logger
+	Carousel   Carousel
+	QueueSize  int              // how many operations may wait
+	Limits     Limits           // of the motor's health
+	Retries    int              // how many more attempts an operation has, if its command does not say
+	RetryDelay time.Duration    // before each of them
+	NewID      func() string    // makes an id for an operation whose sender gave none; called concurrently
+	Now        func() time.Time // the wall clock
+	Motor      Motor
+	Store      Store
+	Log        *slog.Logger
+
+	Version   string // of the program
+	Simulated bool   // the servo is made of software
 }
 
 // A Device is one carousel.
 type Device struct {
-	carousel  Carousel
-	hotels    []string
-	queueSize int
-	newID     func() string
-	motor     Motor
-	log       *slog.Logger
-	recorder  *recorder
-	outbox    *Outbox
-	warnings  *warnings
+	carousel   Carousel
+	hotels     []string
+	queueSize  int
+	limits     Limits
+	maxRetries int
+	retryDelay time.Duration
+	newID      func() string
+	now        func() time.Time
+	motor      Motor
+	log        *slog.Logger
+	version    string
+	simulated  bool
+	began      time.Time
+	recorder   *recorder
+	outbox     *Outbox
+	warnings   *warnings
 
 	inbox    *inbox
 	finished chan outcome
+	retries  chan *task
 	ended    chan struct{} // closed when Run has ended
 	changed  chan struct{}
-	snapshot atomic.Pointer[Snapshot]
+	contact  chan struct{} // closed after the first contact with the motor
+	view     atomic.Pointer[View]
 
 	// What follows belongs to Run.
 	accepted      *ledger
 	queue         []*task
+	queueChanged  bool
+	history       history
 	running       *task
 	underway      map[*task]struct{} // those whose goroutine will send an outcome
+	latest        map[Name]*task     // of the immediate ones, whose order matters to the motor
 	closing       bool
+	contacted     bool
 	latched       bool
+	released      bool // by command, though the motor may not have come to it
 	lastPress     uint64
 	lastError     *Failure
 	activitySince time.Time
-	total         uint64 // operations that have ended
+	healthAt      time.Time   // when the health of the view was made
+	healthDue     *time.Timer // when the next one may be worth publishing
+	total         uint64      // operations that have ended
 }
 
 // A press is a use of the emergency stop on its way to Run.
@@ -82,6 +102,13 @@ func New(c Config) (*Device, error) {
 		carousel:      c.Carousel,
 		hotels:        c.Carousel.Names(),
 		queueSize:     c.QueueSize,
+		limits:        c.Limits,
+		maxRetries:    c.Retries,
+		retryDelay:    c.RetryDelay,
+		now:           c.Now,
+		version:       c.Version,
+		simulated:     c.Simulated,
+		began:         time.Now(),
 		newID:         c.NewID,
 		motor:         c.Motor,
 		log:           c.Log,
@@ -92,31 +119,47 @@ func New(c Config) (*Device, error) {
 		finished:      make(chan outcome),
 		ended:         make(chan struct{}),
 		underway:      make(map[*task]struct{}),
+		latest:        make(map[Name]*task),
+		healthAt:      time.Now(),
+		healthDue:     time.NewTimer(healthInterval),
+		retries:       make(chan *task, 1), // one operation at a time waits for its retry
 		changed:       make(chan struct{}, 1),
+		contact:       make(chan struct{}),
 		accepted:      newLedger(),
 		latched:       saved.Latched,
+		released:      saved.Released,
 		activitySince: now(),
 	}
 	if d.latched {
 		d.lastPress = d.motor.Stop().Number
 	}
+	if saved.Released {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel() // there is nothing to wait for: the motor does not run yet
+		_ = d.motor.Release(ctx)
+	}
+	d.history.load(saved.Operations)
 	for _, op := range saved.Operations {
 		t := &task{operation: op}
 		d.accepted.add(t)
-		if op.State == Queued || op.State == Running {
+		if op.FinishedAt == nil {
 			d.end(t, Result{}, Errorf(CodeInterrupted, "the process ended before the operation did"))
 		}
 	}
-	d.snapshot.Store(d.look())
+	motor := d.motor.Status()
+	d.view.Store(&View{State: d.look(motor), Health: d.examine(motor), Queue: listQueue(nil), History: d.history.list()})
 	return d, nil
 }
 
-// Snapshot returns the state of the device now.
-func (d *Device) Snapshot() *Snapshot { return d.snapshot.Load() }
+// View returns what the device shows now.
+func (d *Device) View() *View { return d.view.Load() }
 
-// Changed receives after Snapshot has changed. Changes that come faster than they are received are
-// joined. It has one receiver.
+// Changed receives after View has changed. Changes that come faster than they are received are joined.
+// It has one receiver.
 func (d *Device) Changed() <-chan struct{} { return d.changed }
+
+// Contacted receives once it is known whether the motor is there.
+func (d *Device) Contacted() <-chan struct{} { return d.contact }
 
 // Outbox returns the events of the operations.
 func (d *Device) Outbox() *Outbox { return d.outbox }
@@ -187,6 +230,7 @@ func (d *Device) Run(ctx context.Context) error {
 }
 
 func (d *Device) run(ctx context.Context) {
+	defer d.healthDue.Stop()
 	for {
 		d.startNext()
 		d.update()
@@ -198,8 +242,11 @@ func (d *Device) run(ctx context.Context) {
 			d.open()
 		case o := <-d.finished:
 			d.finish(o)
+		case t := <-d.retries:
+			d.tryAgain(t)
 		case <-d.motor.Changed():
 		case <-d.warnings.changed:
+		case <-d.healthDue.C:
 		}
 	}
 }
@@ -218,13 +265,8 @@ func (d *Device) open() {
 func (d *Device) shutDown() {
 	d.closing = true
 	d.open()
-	if d.running != nil {
-		d.running.cancel(errShutDown)
-	}
-	for _, t := range d.queue {
-		d.end(t, Result{}, errShutDown)
-	}
-	d.queue = nil
+	d.giveUp(errShutDown, errShutDown)
+	d.giveUpConnecting(errShutDown)
 	d.update()
 
 	timeout := time.NewTimer(haltTimeout)
@@ -248,22 +290,88 @@ func (d *Device) shutDown() {
 	d.update()
 }
 
-// update makes the snapshot current.
+// update makes the view current.
 func (d *Device) update() {
-	last, next := d.snapshot.Load(), d.look()
-	if next.Activity != last.Activity {
-		d.activitySince = next.UpdatedAt
-		next.ActivitySince = next.UpdatedAt
+	motor, last := d.motor.Status(), d.view.Load()
+	if motor.Contacted && !d.contacted {
+		d.contacted = true
+		close(d.contact)
 	}
-	at := next.UpdatedAt
-	next.UpdatedAt = last.UpdatedAt
-	if reflect.DeepEqual(next, last) {
+	next := *last
+	if state := d.look(motor); state.differs(last.State) {
+		if state.Activity != last.State.Activity {
+			d.activitySince, state.ActivitySince = state.UpdatedAt, state.UpdatedAt
+		}
+		next.State = state
+	}
+	health := d.examine(motor)
+	wait := health.due(last.Health) - time.Since(d.healthAt)
+	if wait <= 0 {
+		next.Health, d.healthAt, wait = health, time.Now(), healthInterval
+	}
+	d.healthDue.Reset(wait)
+	if d.queueChanged && len(d.queue)+len(*last.Queue) > 0 {
+		next.Queue = listQueue(d.queue)
+	}
+	d.queueChanged = false
+	if d.history.changed {
+		next.History = d.history.list()
+	}
+	if next == *last {
 		return
 	}
-	next.UpdatedAt = at
-	d.snapshot.Store(next)
+	d.view.Store(&next)
 	select {
 	case d.changed <- struct{}{}:
 	default:
 	}
+}
+
+// press obeys an emergency stop, of which the motor knows already.
+func (d *Device) press(p press) {
+	d.lastPress = max(d.lastPress, p.motor.Number)
+	wasLatched := d.latched
+	if !wasLatched {
+		d.log.Warn("emergency stop")
+	}
+	latched := true
+	d.latched = latched
+	d.recorder.add(p.saved, Record{Latched: &latched})
+
+	err := Errorf(CodeEmergencyStopped, "the emergency stop was pressed")
+	d.giveUp(err, err)
+	if p.command == nil {
+		return
+	}
+	c := *p.command
+	c.Name = StopOperation
+	if known := d.accepted.find(c.ID); known != nil {
+		if known.operation.Name == StopOperation && wasLatched {
+			d.repeat(known)
+			return
+		}
+		c.ID = "" // of another operation, or of a stop that has been reset since: this is a new one
+	}
+	t := d.newTask(c)
+	t.began()
+	d.perform(t, func() (Result, error) {
+		select {
+		case err := <-p.motor.Done:
+			return Result{}, err
+		case <-time.After(immediateTimeout):
+			return Result{}, Errorf(CodeTimeout, "the motor has not confirmed within %v that torque is off", immediateTimeout)
+		}
+	})
+}
+
+// finish takes note that a task's goroutine has ended.
+func (d *Device) finish(o outcome) {
+	delete(d.underway, o.task)
+	if t := o.task; t.operation.Name == ResetOperation && o.err == nil && t.press == d.lastPress && d.latched {
+		latched := false
+		d.latched = latched
+		d.recorder.add(nil, Record{Latched: &latched})
+		d.log.Info("emergency stop reset")
+	}
+	d.attempted(o)
 }

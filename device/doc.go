@@ -5,10 +5,10 @@
 // # One owner
 //
 // [Device.Run] is the one goroutine that changes state. Everybody else sends it a [Command] or reads
-// an immutable [Snapshot]:
+// an immutable [View]:
 //
-//	Submit ──┐                                 ┌──► Snapshot, Changed
-//	Stop ────┴► inbox ─┬──► Run ──► goroutine ─┼──► Motor.MoveTo
+//	Submit ──┐                                 ┌──► View, Changed
+//	Stop ────┴► inbox ─┬──► Run ──► goroutine ─┼──► Motor.MoveTo …
 //	Motor.Changed ─────┘     │       of the    └──► finished ──► Run
 //	                         │       operation
 //	                         └──► recorder ──► Store ──► Outbox
@@ -16,11 +16,15 @@
 // # An operation
 //
 //	queued ──► running ──► completed | failed | cancelled | interrupted
-//	   └──────────────────► failed | cancelled | interrupted
+//	   │         │  ▲
+//	   │         ▼  │
+//	   │       retrying ──► cancelled | interrupted
+//	   └──────────────────► cancelled | expired | interrupted
 //	rejected (never accepted)
 //
-// Queued operations run one at a time in the order they came. Immediate ones do not wait for them.
-// A motion starts before its operation is stored; its events are released after.
+// Queued operations run one at a time in the order they came; one that waits for its retry keeps its
+// place. Immediate ones do not wait for them, and are tried once. A motion does not wait until its
+// operation is stored; the operation's events do.
 //
 // # The emergency stop
 //

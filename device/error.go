@@ -22,6 +22,7 @@ const (
 	CodeTimeout           Code = "timeout"
 	CodeStalled           Code = "stalled"
 	CodeSerialError       Code = "serial_error"
+	CodeExpired           Code = "expired"
 	CodeCancelled         Code = "cancelled"
 	CodeInterrupted       Code = "interrupted"
 )

@@ -18,7 +18,7 @@ func TestWithoutAMotorMovesAreRejected(t *testing.T) {
 		}
 		r.noMove()
 		r.status(device.StatusRequiresInit)
-		if got, want := r.Snapshot().Message, "Motor not connected: cable out"; got != want {
+		if got, want := r.View().State.Message, "Motor not connected: cable out"; got != want {
 			t.Errorf("the message is %q, want %q", got, want)
 		}
 	})
@@ -35,11 +35,11 @@ func TestWhenTheMotorIsLostEachOperationEndsInItsTurn(t *testing.T) {
 			t.Errorf("2 ended as %+v", op)
 		}
 		r.status(device.StatusRequiresInit)
-		if e := r.Snapshot().LastError; e == nil || e.Code != device.CodeMotorDisconnected {
+		if e := r.View().State.LastError; e == nil || e.Code != device.CodeMotorDisconnected {
 			t.Errorf("the last error is %+v", e)
 		}
 
-		r.motor.Connect()
+		r.motor.Find()
 		r.status(device.StatusReady)
 		r.submit(home("4"))
 		r.expect("4 queued", "4 running")
@@ -66,13 +66,13 @@ func TestAServoThatHasSwitchedItselfOffIsAnError(t *testing.T) {
 		r.expect("1 failed motor_fault", "2 failed motor_fault")
 		r.move(1)
 		r.status(device.StatusError)
-		if got, want := r.Snapshot().Message, "The servo has switched itself off: overload, overheating"; got != want {
+		if got, want := r.View().State.Message, "The servo has switched itself off: overload, overheating"; got != want {
 			t.Errorf("the message is %q, want %q", got, want)
 		}
 
 		r.submit(home("3"))
 		r.expect("3 rejected motor_fault")
-		r.motor.Set(func(s *device.MotorStatus) { s.HardwareError = nil })
+		r.motor.Set(func(s *device.MotorStatus) { s.HardwareError, s.Torque = nil, true })
 		r.status(device.StatusReady)
 	})
 }
@@ -81,7 +81,7 @@ func TestBeforeTheFirstContactNothingIsKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startRig(t, devicetest.NewUnconnected(), new(device.Memory))
 		r.status(device.StatusUnknown)
-		if s := r.Snapshot(); s.Angle != nil || s.Hotel != nil || s.Connection != device.Connecting {
+		if s := r.View().State; s.Angle != nil || s.Hotel != nil || s.Connection != device.Connecting {
 			t.Errorf("the snapshot is %+v", s)
 		}
 		r.submit(home("1"))
@@ -89,7 +89,7 @@ func TestBeforeTheFirstContactNothingIsKnown(t *testing.T) {
 
 		r.motor.Lose("no such port")
 		r.status(device.StatusRequiresInit)
-		r.motor.Connect()
+		r.motor.Find()
 		r.status(device.StatusReady)
 	})
 }

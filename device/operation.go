@@ -10,30 +10,34 @@ type Name string
 
 // The operations.
 const (
-	HotelOperation Name = "hotel" // turn until a hotel faces the opening
-	AngleOperation Name = "angle" // turn to an angle
-	HomeOperation  Name = "home"  // turn to 0°
-	StopOperation  Name = "stop"  // torque off at once, and latch
-	ResetOperation Name = "reset" // release the latch, torque on, no motion
+	HotelOperation      Name = "hotel"      // turn until a hotel faces the opening
+	AngleOperation      Name = "angle"      // turn to an angle
+	HomeOperation       Name = "home"       // turn to 0°
+	SpeedOperation      Name = "speed"      // set the profile velocity
+	StopOperation       Name = "stop"       // torque off at once, and latch
+	ResetOperation      Name = "reset"      // release the latch, torque on, no motion
+	ConnectionOperation Name = "connection" // connect the motor, or release it
+	RebootOperation     Name = "reboot"     // reboot the servo, which clears its hardware errors
+	RefreshOperation    Name = "refresh"    // read the motor now
+	CancelOperation     Name = "cancel"     // give up operations that run or wait
 )
 
 // Names lists every operation, in the order in which people meet them.
-var Names = []Name{HotelOperation, AngleOperation, HomeOperation, StopOperation, ResetOperation}
+var Names = []Name{
+	HotelOperation, AngleOperation, HomeOperation, SpeedOperation, StopOperation, ResetOperation,
+	ConnectionOperation, RebootOperation, RefreshOperation, CancelOperation,
+}
 
 // Known reports whether there is an operation of that name.
 func (n Name) Known() bool { return slices.Contains(Names, n) }
 
-// moves reports whether the operation turns the carousel. Those that do wait in the queue; the others
-// are immediate.
-func (n Name) moves() bool {
+// Moves reports whether the operation turns the carousel.
+func (n Name) Moves() bool {
 	return n == HotelOperation || n == AngleOperation || n == HomeOperation
 }
 
-// Parameters are the arguments of an operation; each has its own, and the others are nil.
-type Parameters struct {
-	Hotel *string  `json:"hotel,omitempty"` // of [HotelOperation]
-	Angle *Degrees `json:"angle,omitempty"` // of [AngleOperation]: 0 ≤ angle < 360
-}
+// Queues reports whether the operation waits for its turn; the others are immediate.
+func (n Name) Queues() bool { return n.Moves() || n == RebootOperation }
 
 // A Command asks for an operation.
 type Command struct {
@@ -49,14 +53,16 @@ type Command struct {
 // A State is where an operation is on its way.
 type State string
 
-// The states. An operation that has been accepted ends in exactly one of Completed, Failed, Cancelled
-// and Interrupted.
+// The states. An operation that has been accepted ends in exactly one of Completed, Failed, Cancelled,
+// Expired and Interrupted.
 const (
 	Queued      State = "queued"      // waits for its turn
 	Running     State = "running"     // is being carried out
+	Retrying    State = "retrying"    // has failed, as Error says, and waits for its next attempt
 	Completed   State = "completed"   // was carried out, as Result says
 	Failed      State = "failed"      // could not be carried out, as Error says
 	Cancelled   State = "cancelled"   // was given up on command or by an emergency stop
+	Expired     State = "expired"     // its turn came after it had expired
 	Interrupted State = "interrupted" // was given up because the process ended
 	Rejected    State = "rejected"    // was never accepted, as Error says
 )
@@ -82,5 +88,7 @@ type Result struct {
 	Angle           *Degrees `json:"angle,omitempty"`     // where the carousel stands, 0 ≤ angle < 360
 	Deviation       *Degrees `json:"deviation,omitempty"` // angle minus goal
 	Stage           string   `json:"stage,omitempty"`     // of a move: what brought it to its end
+	Note            string   `json:"note,omitempty"`      // what is not as it was asked for
+	Health          *Health  `json:"health,omitempty"`    // of a refresh
 	DurationSeconds float64  `json:"duration_seconds"`
 }

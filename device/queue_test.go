@@ -29,7 +29,7 @@ func TestMovesRunOneAtATimeInTheOrderTheyCame(t *testing.T) {
 func TestAMoveShowsInTheSnapshotWhileItRuns(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.submit(hotel("1", "B"), home("2"))
-		s := r.Snapshot()
+		s := r.View().State
 		if s.Status != device.StatusBusy || s.Message != "Moving to hotel B" || s.Activity != device.Turning {
 			t.Errorf("%s, %q, %s; want busy, Moving to hotel B, running", s.Status, s.Message, s.Activity)
 		}
@@ -42,7 +42,7 @@ func TestAMoveShowsInTheSnapshotWhileItRuns(t *testing.T) {
 
 		r.arrive(1)
 		r.arrive(2)
-		s = r.Snapshot()
+		s = r.View().State
 		if s.Status != device.StatusReady || s.Activity != device.Idle || s.Operation != nil || s.TargetAngle != nil || s.QueueLength != 0 {
 			t.Errorf("at rest the snapshot is %+v", s)
 		}
@@ -66,7 +66,7 @@ func TestTheResultSaysWhereTheCarouselCameToRest(t *testing.T) {
 		if op.FinishedAt.Sub(*op.StartedAt) != 1310*time.Millisecond {
 			t.Errorf("started %v, finished %v", op.StartedAt, op.FinishedAt)
 		}
-		if s := r.Snapshot(); s.Hotel == nil || *s.Hotel != "B" || *s.Angle != 109.04 || s.Message != "Ready at hotel B" {
+		if s := r.View().State; s.Hotel == nil || *s.Hotel != "B" || *s.Angle != 109.04 || s.Message != "Ready at hotel B" {
 			t.Errorf("the snapshot is %+v", s)
 		}
 	})
@@ -77,11 +77,11 @@ func TestAFullQueueRefusesMoves(t *testing.T) {
 		for i := range queueSize + 1 { // one runs
 			r.submit(home(fmt.Sprint(i)))
 		}
-		if s := r.Snapshot(); s.QueueLength != queueSize {
+		if s := r.View().State; s.QueueLength != queueSize {
 			t.Fatalf("%d wait, want %d", s.QueueLength, queueSize)
 		}
-		want := []device.Name{device.StopOperation, device.ResetOperation}
-		if got := r.Snapshot().AllowedActions; !slices.Equal(got, want) {
+		want := noneQueued
+		if got := r.View().State.AllowedActions; !slices.Equal(got, want) {
 			t.Errorf("allowed are %v, want %v", got, want)
 		}
 		r.submit(home("over"))
@@ -90,7 +90,7 @@ func TestAFullQueueRefusesMoves(t *testing.T) {
 		}
 
 		r.arrive(1)
-		if got := r.Snapshot().AllowedActions; !slices.Equal(got, device.Names) {
+		if got := r.View().State.AllowedActions; !slices.Equal(got, device.Names) {
 			t.Errorf("with room again, allowed are %v", got)
 		}
 		r.submit(home("again"))
@@ -104,11 +104,11 @@ func TestAMoveThatFailsLetsTheNextOneRun(t *testing.T) {
 	for _, code := range []device.Code{device.CodeStalled, device.CodeTimeout, device.CodeSerialError, device.CodeMotorFault} {
 		t.Run(string(code), func(t *testing.T) {
 			inBubble(t, func(t *testing.T, r *rig) {
-				r.submit(home("1"), home("2"))
+				r.submit(once(home("1")), home("2"))
 				r.expect("1 queued", "1 running", "2 queued")
 				r.move(1).Fail(fmt.Errorf("on the way: %w", device.Errorf(code, "no good")))
 				r.expect("1 failed "+string(code), "2 running")
-				if e := r.Snapshot().LastError; e == nil || e.Code != code || e.Message != "no good" || e.Severity != "error" {
+				if e := r.View().State.LastError; e == nil || e.Code != code || e.Message != "no good" || e.Severity != "error" {
 					t.Errorf("the last error is %+v", e)
 				}
 			})
@@ -118,7 +118,7 @@ func TestAMoveThatFailsLetsTheNextOneRun(t *testing.T) {
 
 func TestAnErrorWithoutACodeIsASerialError(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
-		r.submit(home("1"))
+		r.submit(once(home("1")))
 		r.move(1).Fail(fmt.Errorf("wires crossed"))
 		op := r.last("1")
 		if op.State != device.Failed || op.Error.Code != device.CodeSerialError || op.Error.Message != "wires crossed" {
@@ -145,14 +145,14 @@ func TestACommandWithoutAnIDGetsOne(t *testing.T) {
 
 func TestANewSnapshotIsAnnounced(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
-		before := r.Snapshot()
+		before := r.View().State
 		r.submit(hotel("1", "Z"))
 		select {
 		case <-r.Changed():
 			t.Error("a rejection changes nothing, and was announced")
 		default:
 		}
-		if r.Snapshot() != before {
+		if r.View().State != before {
 			t.Error("the snapshot was replaced though nothing has changed")
 		}
 		r.submit(home("2"))
@@ -161,9 +161,9 @@ func TestANewSnapshotIsAnnounced(t *testing.T) {
 		default:
 			t.Error("a move was not announced")
 		}
-		r.motor.Set(func(s *device.MotorStatus) { s.Angle = 359.996 })
+		r.motor.SetReading(func(m *device.Reading) { m.Angle = 359.996 })
 		r.settle()
-		if a := r.Snapshot().Angle; a == nil || *a != 0 {
+		if a := r.View().State.Angle; a == nil || *a != 0 {
 			t.Errorf("359.996° shows as %v, want 0", a)
 		}
 	})

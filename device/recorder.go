@@ -72,8 +72,8 @@ func (r *recorder) run(done <-chan struct{}) {
 	}
 }
 
-// flush saves the records, and has their events published, saved or not. A latch that could not be saved
-// is kept for the next time.
+// flush saves the records, and has their events published, saved or not. A latch or a release that could
+// not be saved is kept for the next time.
 func (r *recorder) flush() {
 	r.mu.Lock()
 	records, saved := r.records, r.saved
@@ -99,14 +99,17 @@ func (r *recorder) flush() {
 
 func (r *recorder) keep(records []Record, saved []chan<- struct{}) {
 	r.unsaved = true
-	var latch []Record
+	var last Record
 	for _, record := range records {
 		if record.Latched != nil {
-			latch = []Record{{Latched: record.Latched}}
+			last.Latched = record.Latched
+		}
+		if record.Released != nil {
+			last.Released = record.Released
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.records = append(latch, r.records...)
+	r.records = append([]Record{last}, r.records...)
 	r.saved = append(saved, r.saved...)
 }

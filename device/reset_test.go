@@ -18,7 +18,7 @@ func TestAResetReleasesTheLatch(t *testing.T) {
 			t.Errorf("the motor was reset %d times", len(resets))
 		}
 		r.status(device.StatusReady)
-		if s := r.Snapshot(); s.EmergencyStop || !s.Torque {
+		if s := r.View().State; s.EmergencyStop || !s.Torque {
 			t.Errorf("after the reset the snapshot is %+v", s)
 		}
 		r.submit(home("1"))
@@ -170,7 +170,7 @@ func TestAResetWithoutAConnectionReleasesTheLatch(t *testing.T) {
 		r.submit(reset("reset"))
 		r.expect("stop completed", "reset completed")
 		r.status(device.StatusRequiresInit)
-		r.motor.Connect()
+		r.motor.Find()
 		r.status(device.StatusReady)
 	})
 }

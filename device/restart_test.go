@@ -21,13 +21,13 @@ func TestTheLatchSurvivesARestart(t *testing.T) {
 		if n := len(motor.Presses()); n != 1 { // Run has not begun, and the motor has not connected
 			t.Fatalf("the motor was stopped %d times before it could connect, want once", n)
 		}
-		if s := r.Snapshot(); s.Status != device.StatusEStop || !s.EmergencyStop {
+		if s := r.View().State; s.Status != device.StatusEStop || !s.EmergencyStop {
 			t.Errorf("the first snapshot has status %s", s.Status)
 		}
 		r.start()
-		motor.Connect()
+		motor.Find()
 		r.status(device.StatusEStop)
-		if r.Snapshot().Torque {
+		if r.View().State.Torque {
 			t.Error("torque came on with the connection")
 		}
 		r.submit(home("1"))
@@ -82,7 +82,7 @@ func TestWhatHadNotEndedWhenTheProcessWasKilledEndsAsInterrupted(t *testing.T) {
 		r.expect("ran interrupted interrupted", "waited interrupted interrupted")
 		r.noMove()
 		r.status(device.StatusReady)
-		if s := r.Snapshot(); s.LastError != nil || s.QueueLength != 0 {
+		if s := r.View().State; s.LastError != nil || s.QueueLength != 0 {
 			t.Errorf("after the restart the snapshot is %+v", s)
 		}
 		if op := r.last("ran"); op.StartedAt == nil || op.FinishedAt == nil || op.Attempt != 1 {

@@ -23,6 +23,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const queueSize = 3
 
+// immediateTimeout is how long an operation that does not wait for its turn may take.
+const immediateTimeout = 5 * time.Second
+
 // A rig is a device on a fake motor, for use in a synctest bubble. After each of its steps the device
 // has come to rest: it does nothing until something happens.
 type rig struct {
@@ -31,7 +34,8 @@ type rig struct {
 	motor  *devicetest.Motor
 	store  device.Store
 	events []device.Operation // every event so far
-	next   int                // the first event that take has not returned
+	next   int                // the first event that expect has not compared
+	jump   atomic.Int64       // how far the wall clock is ahead, in nanoseconds
 
 	sequence uint64 // of the latest event in events
 	cancel   context.CancelFunc
@@ -50,21 +54,39 @@ func newRig(t *testing.T, motor *devicetest.Motor, store device.Store) *rig {
 	return wrapRig(t, motor, motor, store)
 }
 
+// newRigOf is newRig with another size of the queue, and everything else new.
+func newRigOf(t *testing.T, size int) *rig {
+	t.Helper()
+	motor := devicetest.New()
+	return makeRig(t, motor, motor, new(device.Memory), size)
+}
+
 // wrapRig is newRig with something between the device and the fake motor.
 func wrapRig(t *testing.T, wrapper device.Motor, motor *devicetest.Motor, store device.Store) *rig {
 	t.Helper()
+	return makeRig(t, wrapper, motor, store, queueSize)
+}
+
+func makeRig(t *testing.T, wrapper device.Motor, motor *devicetest.Motor, store device.Store, size int) *rig {
+	t.Helper()
+	r := &rig{t: t, motor: motor, store: store}
 	d, err := device.New(device.Config{
 		Carousel:  device.Carousel{Hotels: device.EvenlySpaced([]string{"A", "B", "C", "D"}, 19, 1), RoomsPerHotel: 20},
-		QueueSize: queueSize,
-		NewID:     newID(),
-		Motor:     wrapper,
-		Store:     store,
-		Log:       slog.New(slog.DiscardHandler),
+		QueueSize: size,
+		Limits:    device.Limits{Temperature: 70, Current: 2000, MinVoltage: 10, MaxVoltage: 14},
+		Retries:   3, RetryDelay: 5 * time.Second,
+		NewID:   newID(),
+		Now:     func() time.Time { return time.Now().Add(time.Duration(r.jump.Load())) },
+		Motor:   wrapper,
+		Store:   store,
+		Log:     slog.New(slog.DiscardHandler),
+		Version: "1.2.0",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &rig{Device: d, t: t, motor: motor, store: store}
+	r.Device = d
+	return r
 }
 
 func startRig(t *testing.T, motor *devicetest.Motor, store device.Store) *rig {
@@ -112,6 +134,9 @@ func (r *rig) shutDown() {
 	}
 	for _, c := range r.motor.Resets() {
 		c.Answer(nil)
+	}
+	for _, c := range r.motor.Calls() {
+		c.Answer(context.Canceled)
 	}
 	synctest.Wait()
 }
@@ -212,7 +237,7 @@ func (r *rig) last(id string) device.Operation {
 func (r *rig) status(want device.Status) {
 	r.t.Helper()
 	r.settle()
-	if s := r.Snapshot(); s.Status != want {
+	if s := r.View().State; s.Status != want {
 		r.t.Fatalf("the status is %s (%s), want %s", s.Status, s.Message, want)
 	}
 }
@@ -270,4 +295,50 @@ func home(id string) device.Command {
 
 func reset(id string) device.Command {
 	return device.Command{ID: id, Name: device.ResetOperation, Source: "test"}
+}
+
+// command makes a command with parameters.
+func command(id string, name device.Name, p device.Parameters) device.Command {
+	return device.Command{ID: id, Name: name, Parameters: p, Source: "test"}
+}
+
+func speed(id string, value int) device.Command {
+	return command(id, device.SpeedOperation, device.Parameters{Speed: &value})
+}
+
+func connection(id, state string) device.Command {
+	return command(id, device.ConnectionOperation, device.Parameters{State: &state})
+}
+
+func reboot(id string) device.Command {
+	return command(id, device.RebootOperation, device.Parameters{})
+}
+
+func refresh(id string) device.Command {
+	return command(id, device.RefreshOperation, device.Parameters{})
+}
+
+func cancel(id, target string) device.Command {
+	return command(id, device.CancelOperation, device.Parameters{Target: &target})
+}
+
+// retries is the command with so many more attempts.
+func retries(n int, c device.Command) device.Command {
+	c.Parameters.Retries = &n
+	return c
+}
+
+// once is the command with one attempt.
+func once(c device.Command) device.Command { return retries(0, c) }
+
+// within is the command with that timeout_seconds.
+func within(s float64, c device.Command) device.Command {
+	c.Parameters.TimeoutSeconds = &s
+	return c
+}
+
+// expiring is the command with that expires_at.
+func expiring(at time.Time, c device.Command) device.Command {
+	c.Parameters.ExpiresAt = &at
+	return c
 }

@@ -2,6 +2,7 @@ package device
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 )
@@ -15,7 +16,7 @@ const (
 	StatusEStop        Status = "e_stop"        // the emergency stop is latched
 	StatusError        Status = "error"         // a fault prevents moves
 	StatusUnknown      Status = "unknown"       // there has been no contact with the motor yet
-	StatusRequiresInit Status = "requires_init" // the motor is not connected
+	StatusRequiresInit Status = "requires_init" // the motor is not connected, or released
 	StatusDegraded     Status = "degraded"      // usable, with a warning
 	StatusBusy         Status = "busy"          // an operation runs
 	StatusReady        Status = "ready"
@@ -63,8 +64,7 @@ type Snapshot struct {
 }
 
 // look makes a snapshot of the state as it is now.
-func (d *Device) look() *Snapshot {
-	motor := d.motor.Status()
+func (d *Device) look(motor MotorStatus) *Snapshot {
 	s := &Snapshot{
 		Activity:        Idle,
 		ActivitySince:   d.activitySince,
@@ -79,19 +79,21 @@ func (d *Device) look() *Snapshot {
 		OperationsTotal: d.total,
 		UpdatedAt:       now(),
 	}
-	if motor.Known {
-		angle := motor.Angle.Round()
+	if motor.Reading != nil {
+		angle := motor.Reading.Angle.Round()
 		s.Angle = &angle
 		if hotel := d.carousel.At(angle); hotel != "" {
 			s.Hotel = &hotel
 		}
 	}
-	if r := d.running; r != nil {
-		op := r.operation
+	if t := d.running; t != nil {
+		op := t.operation
 		s.Operation = &op
-		s.TargetAngle = &r.goal
-		if motor.Moving && !d.latched { // after a stop it coasts
-			s.Activity = Turning
+		if op.Name.Moves() {
+			s.TargetAngle = &t.move.Goal
+			if motor.Reading != nil && motor.Reading.Moving && !d.latched { // after a stop it coasts
+				s.Activity = Turning
+			}
 		}
 	}
 	s.AllowedActions = []Name{}
@@ -105,20 +107,26 @@ func (d *Device) look() *Snapshot {
 }
 
 func (d *Device) status(motor MotorStatus, s *Snapshot) (Status, string) {
-	warnings := append(d.warnings.list(), motor.Warnings...)
+	warnings := append(d.warnings.list(), d.limits.warnings(motor)...)
 	switch {
 	case d.latched:
 		return StatusEStop, "Emergency stop: nothing moves until a reset"
 	case len(motor.HardwareError) > 0:
 		return StatusError, "The servo has switched itself off: " + strings.Join(motor.HardwareError, ", ")
+	case d.released || d.letsGo() || motor.Connection == Released:
+		return StatusRequiresInit, "Motor released: nothing moves until it is connected again"
 	case !motor.Contacted:
 		return StatusUnknown, "Looking for the motor"
+	case motor.Connection == Connecting:
+		return StatusRequiresInit, "Looking for the motor"
 	case motor.Connection != Connected:
 		return StatusRequiresInit, "Motor not connected: " + motor.Problem
+	case !motor.Torque && !d.rebooting():
+		return StatusError, "Torque is off: nothing moves until a reset switches it on"
 	case len(warnings) > 0:
 		return StatusDegraded, strings.Join(warnings, "; ")
 	case d.running != nil:
-		return StatusBusy, d.running.message
+		return StatusBusy, d.running.message()
 	case s.Hotel != nil:
 		return StatusReady, "Ready at hotel " + *s.Hotel
 	case s.Angle != nil:
@@ -133,32 +141,76 @@ func (d *Device) refusal(name Name, motor MotorStatus) *Error {
 	if d.closing && name != StopOperation {
 		return errShutDown
 	}
-	if !name.moves() {
-		return nil
-	}
-	if err := d.hindrance(motor); err != nil {
+	if err := d.hindrance(name, motor); err != nil {
 		return err
 	}
-	if len(d.queue) >= d.queueSize {
+	if (name == RefreshOperation || name == SpeedOperation) && d.reads() >= maxReads {
+		return Errorf(CodeQueueFull, "%d operations are reading or setting the motor already; send it again when they have ended", maxReads)
+	}
+	if name.Queues() && len(d.queue) >= d.queueSize {
 		return Errorf(CodeQueueFull, "%d operations are waiting already; send it again when some have ended", len(d.queue))
 	}
 	return nil
 }
 
-// hindrance tells why nothing can move now, or nil.
-func (d *Device) hindrance(motor MotorStatus) *Error {
+// reads counts the operations that have the motor read or set now.
+func (d *Device) reads() (n int) {
+	for t := range d.underway {
+		if name := t.operation.Name; name == RefreshOperation || name == SpeedOperation {
+			n++
+		}
+	}
+	return n
+}
+
+// hindrance tells why the operation cannot be carried out now, or nil.
+func (d *Device) hindrance(name Name, motor MotorStatus) *Error {
+	switch name {
+	case StopOperation, ConnectionOperation, CancelOperation:
+		return nil
+	}
 	switch {
-	case d.latched:
+	case d.rebooting() && !name.Queues():
+		return Errorf(CodeMotorDisconnected, "the servo is being rebooted; send it again when that has ended")
+	case name == ResetOperation:
+		return nil
+	case d.latched && name.Moves():
 		return Errorf(CodeEmergencyStopped, "the emergency stop is latched; send PRESS to reset/set when it is safe to move again")
-	case motor.Connection != Connected && motor.Problem == "":
+	case d.released || d.letsGo() || motor.Connection == Released:
+		return Errorf(CodeMotorDisconnected, "the motor is released; send ON to connection/set to connect it")
+	case motor.Connection == Connecting:
 		return Errorf(CodeMotorDisconnected, "the motor is not connected yet")
 	case motor.Connection != Connected:
 		return Errorf(CodeMotorDisconnected, "the motor is not connected: %s", motor.Problem)
-	case len(motor.HardwareError) > 0:
-		return Errorf(CodeMotorFault, "the servo has switched itself off (%s); find out why, then cut its power and switch it on again",
+	case len(motor.HardwareError) > 0 && name.Moves():
+		return Errorf(CodeMotorFault, "the servo has switched itself off (%s); find out why, then send PRESS to reboot/set",
 			strings.Join(motor.HardwareError, ", "))
+	case !motor.Torque && name.Moves() && !d.rebooting():
+		return Errorf(CodeMotorFault, "torque is off; send PRESS to reset/set to switch it on")
 	}
 	return nil
+}
+
+// letsGo reports whether the motor has yet to be released, though it may be connected again after that.
+func (d *Device) letsGo() bool {
+	for t := range d.underway {
+		if t.operation.Name == ConnectionOperation && *t.operation.Parameters.State == "OFF" {
+			return true
+		}
+	}
+	return false
+}
+
+// rebooting reports whether the servo is being rebooted, and will have its torque back after.
+func (d *Device) rebooting() bool {
+	return d.running != nil && d.running.operation.Name == RebootOperation
+}
+
+// differs reports whether anything but the time is not as it was.
+func (s *Snapshot) differs(last *Snapshot) bool {
+	same := *s
+	same.UpdatedAt = last.UpdatedAt
+	return !reflect.DeepEqual(&same, last)
 }
 
 // now is the time as it is published: UTC, in milliseconds.

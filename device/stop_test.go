@@ -30,10 +30,10 @@ func TestAStopCancelsWhatRunsAndWhatWaits(t *testing.T) {
 			t.Error(got)
 		}
 		r.status(device.StatusEStop)
-		if s := r.Snapshot(); !s.EmergencyStop || s.QueueLength != 0 || s.Operation != nil || s.Torque || s.OperationsTotal != 5 {
+		if s := r.View().State; !s.EmergencyStop || s.QueueLength != 0 || s.Operation != nil || s.Torque || s.OperationsTotal != 5 {
 			t.Errorf("after the stop the snapshot is %+v", s)
 		}
-		if s := r.Snapshot(); s.LastError != nil {
+		if s := r.View().State; s.LastError != nil {
 			t.Errorf("a stop is no failure, but the last error is %+v", s.LastError)
 		}
 
@@ -75,9 +75,9 @@ func TestAStopWithoutABusLatchesAndFails(t *testing.T) {
 		r.expect("stop failed motor_disconnected")
 		r.status(device.StatusEStop)
 
-		r.motor.Connect()
+		r.motor.Find()
 		r.settle()
-		if s := r.Snapshot(); !s.EmergencyStop || s.Torque || s.Connection != device.Connected {
+		if s := r.View().State; !s.EmergencyStop || s.Torque || s.Connection != device.Connected {
 			t.Errorf("after the connection returned the snapshot is %+v", s)
 		}
 	})
@@ -192,13 +192,13 @@ func TestWhatCoastsAfterAStopIsNotActivity(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.motor.HoldHalts(true)
 		r.submit(home("1"))
-		if a := r.Snapshot().Activity; a != device.Turning {
+		if a := r.View().State.Activity; a != device.Turning {
 			t.Fatalf("activity is %s", a)
 		}
 		time.Sleep(time.Second)
 		r.stop("stop")
-		s := r.Snapshot()
-		if s.Activity != device.Idle || time.Since(s.ActivitySince) != 0 || !r.motor.Status().Moving {
+		s := r.View().State
+		if s.Activity != device.Idle || time.Since(s.ActivitySince) != 0 || !r.motor.Status().Reading.Moving {
 			t.Errorf("activity is %s since %v", s.Activity, s.ActivitySince)
 		}
 	})

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"slices"
 	"sync"
 )
 
@@ -17,14 +18,17 @@ type Store interface {
 type Saved struct {
 	// Latched says that the emergency stop was pressed and not reset.
 	Latched bool
+	// Released says that the motor was released and not connected again, both by command.
+	Released bool
 	// Operations are the latest accepted operations with their last state, oldest first.
 	Operations []Operation
 }
 
-// A Record is one thing to keep: a new state of an operation, of the latch, or both.
+// A Record is what to keep: a new state of an operation, of the latch, of the release.
 type Record struct {
 	Operation *Operation
 	Latched   *bool
+	Released  *bool
 }
 
 // remembered is how many accepted operations are known by their id.
@@ -42,7 +46,9 @@ var _ Store = (*Memory)(nil)
 func (m *Memory) Load() (Saved, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return Saved{m.saved.Latched, append([]Operation(nil), m.saved.Operations...)}, nil
+	saved := m.saved
+	saved.Operations = slices.Clone(saved.Operations)
+	return saved, nil
 }
 
 // Save implements [Store].
@@ -52,6 +58,9 @@ func (m *Memory) Save(records []Record) error {
 	for _, r := range records {
 		if r.Latched != nil {
 			m.saved.Latched = *r.Latched
+		}
+		if r.Released != nil {
+			m.saved.Released = *r.Released
 		}
 		if r.Operation != nil {
 			m.keep(*r.Operation)

@@ -3,21 +3,22 @@ package device
 import (
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
-	"strings"
+	"slices"
 	"time"
 )
 
 // A task is an accepted operation while the core works on it.
 type task struct {
+	command   Command
 	operation Operation
-	goal      Degrees // of a move
-	message   string  // what a move is doing, for people
-	started   time.Time
-	press     uint64 // of a reset: the last press it releases
-	cancel    context.CancelCauseFunc
-	done      chan struct{} // closed when the operation's goroutine has ended
+	move      Move
+	started   time.Time // the present attempt
+	press     uint64    // of a reset: the last press it releases
+	cancel    context.CancelFunc
+	givenUp   *Error        // why it is not to go on; nil when it may
+	done      chan struct{} // closed when the goroutine of the present attempt has ended
+	retry     *time.Timer   // while it waits for its next attempt
 }
 
 // An outcome is how the goroutine of a task ended.
@@ -25,6 +26,13 @@ type outcome struct {
 	task   *task
 	result Result
 	err    error
+}
+
+func (t *task) message() string {
+	if t.operation.State == Retrying {
+		return t.command.doing() + ": trying again after: " + t.operation.Error.Message
+	}
+	return t.command.doing()
 }
 
 // accept takes a command as an operation, or refuses it.
@@ -49,34 +57,22 @@ func (d *Device) accept(c Command) {
 		d.Reject(c, err)
 		return
 	}
-	t := d.newTask(c)
-	if c.Name == ResetOperation {
-		d.reset(t)
+	if c.Name == CancelOperation && *c.Parameters.Target != cancelAll && d.pending(*c.Parameters.Target) == nil {
+		d.Reject(c, Errorf(CodeInvalidPayload, "no operation with the id %q is running or waiting", *c.Parameters.Target))
 		return
 	}
-	d.queue = append(d.queue, t)
-	d.record(t)
-	d.startNext()
-}
-
-// validate checks the command against the carousel.
-func (d *Device) validate(c Command) *Error {
-	p := c.Parameters
+	t := d.newTask(c)
 	switch {
-	case !c.Name.Known():
-		return Errorf(CodeUnknownOperation, "there is no operation %q", c.Name)
-	case c.Name == HotelOperation && p.Hotel == nil, c.Name == AngleOperation && p.Angle == nil:
-		return Errorf(CodeInvalidPayload, "%s needs to know where to turn", c.Name)
-	case p.Hotel != nil:
-		if _, ok := d.carousel.Angle(*p.Hotel); !ok {
-			return Errorf(CodeInvalidPayload, "hotel %q is not one of %s", *p.Hotel, strings.Join(d.hotels, ", "))
-		}
-	case p.Angle != nil:
-		if a := *p.Angle; !(a >= 0 && a < 360) {
-			return Errorf(CodeInvalidPayload, "angle %v is not in range; it must be 0 or more and less than 360 degrees", float64(a))
-		}
+	case d.expired(t):
+		d.end(t, Result{}, errExpired)
+	case !c.Name.Queues():
+		d.startImmediate(t)
+	default:
+		d.queue = append(d.queue, t)
+		d.queueChanged = true
+		d.record(t)
+		d.startNext()
 	}
-	return nil
 }
 
 func (d *Device) newTask(c Command) *task {
@@ -84,24 +80,34 @@ func (d *Device) newTask(c Command) *task {
 		c.ID = d.newID()
 	}
 	t := &task{
+		command: c,
 		operation: Operation{
 			ID: c.ID, Name: c.Name, Parameters: c.Parameters, Source: c.Source,
 			State: Queued, QueuedAt: now(),
 		},
-		done: make(chan struct{}),
 	}
-	switch c.Name {
-	case HotelOperation:
-		t.goal, _ = d.carousel.Angle(*c.Parameters.Hotel)
-		t.message = "Moving to hotel " + *c.Parameters.Hotel
-	case AngleOperation:
-		t.goal = *c.Parameters.Angle
-		t.message = fmt.Sprintf("Moving to %v", t.goal)
-	case HomeOperation:
-		t.message = "Moving to the home position"
+	if c.Name.Moves() {
+		t.move = Move{Timeout: c.Parameters.timeout()}
+		if c.Parameters.Tolerance != nil {
+			t.move.Tolerance = *c.Parameters.Tolerance
+		}
+		switch c.Name {
+		case HotelOperation:
+			t.move.Goal, _ = d.carousel.Angle(*c.Parameters.Hotel)
+		case AngleOperation:
+			t.move.Goal = *c.Parameters.Angle
+		}
 	}
 	d.accepted.add(t)
 	return t
+}
+
+var errExpired = Errorf(CodeExpired, "its turn came after expires_at")
+
+// expired reports whether it is too late to start the operation. What has been started may be tried again.
+func (d *Device) expired(t *task) bool {
+	at := t.command.Parameters.ExpiresAt
+	return at != nil && d.now().After(*at)
 }
 
 // startNext starts the operation whose turn it is. One that cannot be carried out ends here.
@@ -110,103 +116,71 @@ func (d *Device) startNext() {
 		t := d.queue[0]
 		d.queue[0] = nil
 		d.queue = d.queue[1:]
-		if err := d.hindrance(d.motor.Status()); err != nil {
-			d.end(t, Result{}, err)
+		d.queueChanged = true
+		if d.expired(t) {
+			d.end(t, Result{}, errExpired)
 			continue
 		}
 		d.start(t)
-		d.record(t)
 	}
 }
 
-// start begins a move.
+// start begins an attempt of a queued operation. What cannot be carried out is an attempt only if others
+// follow.
 func (d *Device) start(t *task) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	t.cancel = cancel
-	t.began()
 	d.running = t
-	d.perform(t, func() (Result, error) {
-		defer cancel(nil)
-		arrival, err := d.motor.MoveTo(ctx, t.goal)
-		if cause := context.Cause(ctx); err != nil && cause != nil {
-			return Result{}, cause
-		} else if err != nil {
-			return Result{}, err
-		}
-		angle, deviation := arrival.Angle.Round(), arrival.Angle.From(t.goal)
-		return Result{Hotel: d.carousel.At(angle), Angle: &angle, Deviation: &deviation, Stage: arrival.Stage}, nil
-	})
-}
-
-// reset releases the latch in the motor. Whatever the stop has cancelled has come to its end first.
-func (d *Device) reset(t *task) {
-	t.press = d.lastPress
-	t.began()
-	var cancelled <-chan struct{} // what the stop has cancelled ends soon
-	if d.latched && d.running != nil {
-		cancelled = d.running.done
+	hindrance := d.hindrance(t.operation.Name, d.motor.Status())
+	if hindrance == nil || d.triesAgain(t, hindrance) {
+		t.began()
 	}
-	d.perform(t, func() (Result, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), immediateTimeout)
-		defer cancel()
-		if cancelled != nil {
-			select {
-			case <-cancelled:
-			case <-ctx.Done():
-			}
-		}
-		return Result{}, d.motor.Reset(ctx, t.press)
-	})
-}
-
-// press obeys an emergency stop, of which the motor knows already.
-func (d *Device) press(p press) {
-	d.lastPress = max(d.lastPress, p.motor.Number)
-	wasLatched := d.latched
-	if !wasLatched {
-		d.log.Warn("emergency stop")
-	}
-	latched := true
-	d.latched = latched
-	d.recorder.add(p.saved, Record{Latched: &latched})
-
-	err := Errorf(CodeEmergencyStopped, "the emergency stop was pressed")
-	if d.running != nil {
-		d.running.cancel(err)
-	}
-	for _, t := range d.queue {
-		d.end(t, Result{}, err)
-	}
-	d.queue = nil
-	if p.command == nil {
+	if hindrance != nil {
+		d.attempted(outcome{t, Result{}, hindrance})
 		return
 	}
-	c := *p.command
-	c.Name = StopOperation
-	if known := d.accepted.find(c.ID); known != nil {
-		if known.operation.Name == StopOperation && wasLatched {
-			d.repeat(known)
-			return
-		}
-		c.ID = "" // of another operation, or of a stop that has been reset since: this is a new one
+	ctx, cancel := context.WithCancel(context.Background())
+	t.cancel = cancel
+	var speedSet <-chan struct{}
+	if last := d.latest[SpeedOperation]; last != nil {
+		speedSet = last.done
 	}
-	t := d.newTask(c)
-	t.began()
 	d.perform(t, func() (Result, error) {
-		select {
-		case err := <-p.motor.Done:
+		defer cancel()
+		_ = await(ctx, speedSet) // the speed that was sent before it is its speed
+		if err := ctx.Err(); err != nil {
 			return Result{}, err
-		case <-time.After(immediateTimeout):
-			return Result{}, Errorf(CodeTimeout, "the motor has not confirmed within %v that torque is off", immediateTimeout)
 		}
+		return d.carryOut(ctx, t)
 	})
+	d.record(t)
+}
+
+// carryOut is the work of a queued operation.
+func (d *Device) carryOut(ctx context.Context, t *task) (Result, error) {
+	p := t.command.Parameters
+	if t.operation.Name == RebootOperation {
+		ctx, cancel := context.WithTimeout(ctx, seconds(p.TimeoutSeconds, rebootTimeout+seconds(p.WaitSeconds, rebootWait)))
+		defer cancel()
+		return Result{}, d.motor.Reboot(ctx, seconds(p.WaitSeconds, rebootWait), p.Reapply == nil || *p.Reapply)
+	}
+	arrival, err := d.motor.MoveTo(ctx, t.move)
+	if err != nil {
+		return Result{}, err
+	}
+	angle, deviation := arrival.Angle.Round(), arrival.Angle.From(t.move.Goal)
+	result := Result{Hotel: d.carousel.At(angle), Angle: &angle, Deviation: &deviation, Stage: arrival.Stage}
+	if p.Precise != nil && *p.Precise {
+		result.Note = "precise is not available yet; this was a plain move"
+	}
+	return result, nil
 }
 
 // perform runs the work of an operation on a goroutine of its own.
 func (d *Device) perform(t *task, work func() (Result, error)) {
 	d.underway[t] = struct{}{}
+	done := make(chan struct{})
+	t.done = done
 	go func() {
-		defer close(t.done)
+		defer close(done)
 		result, err := work()
 		select {
 		case d.finished <- outcome{t, result, err}:
@@ -218,23 +192,107 @@ func (d *Device) perform(t *task, work func() (Result, error)) {
 func (t *task) began() {
 	t.started = time.Now()
 	at := now()
-	t.operation.State, t.operation.Attempt, t.operation.StartedAt = Running, 1, &at
+	t.operation.State, t.operation.StartedAt, t.operation.Error = Running, &at, nil
+	t.operation.Attempt++
 }
 
-// finish takes note that a task's goroutine has ended.
-func (d *Device) finish(o outcome) {
+// attempted takes note that an attempt has ended: with it the operation, unless it may be tried again.
+func (d *Device) attempted(o outcome) {
 	t := o.task
-	delete(d.underway, t)
-	if d.running == t {
-		d.running = nil
+	if t.givenUp != nil && o.err != nil {
+		o.err = t.givenUp
 	}
-	if t.operation.Name == ResetOperation && o.err == nil && t.press == d.lastPress && d.latched {
-		latched := false
-		d.latched = latched
-		d.recorder.add(nil, Record{Latched: &latched})
-		d.log.Info("emergency stop reset")
+	if d.running != t {
+		d.end(t, o.result, o.err)
+		return
 	}
+	if failure := asError(o.err); failure != nil && d.triesAgain(t, failure) {
+		t.operation.State, t.operation.Error = Retrying, failure
+		t.retry = time.AfterFunc(seconds(t.command.Parameters.RetryDelaySeconds, d.retryDelay), func() {
+			select {
+			case d.retries <- t:
+			case <-d.ended:
+			}
+		})
+		d.record(t)
+		return
+	}
+	d.running = nil
 	d.end(t, o.result, o.err)
+}
+
+// triesAgain reports whether the operation has another attempt after this failure. What may be somebody's
+// hand in the carousel, or a servo that is gone, is tried again only on demand.
+func (d *Device) triesAgain(t *task, failure *Error) bool {
+	retries, demanded := d.maxRetries, t.command.Parameters.Retries != nil
+	if demanded {
+		retries = *t.command.Parameters.Retries
+	}
+	switch failure.Code {
+	case CodeTimeout, CodeSerialError:
+	case CodeStalled, CodeMotorDisconnected:
+		if !demanded {
+			return false
+		}
+	default:
+		return false
+	}
+	return t.operation.Attempt <= retries
+}
+
+// tryAgain begins the next attempt of the operation that waits for it.
+func (d *Device) tryAgain(t *task) {
+	if d.running != t || t.operation.State != Retrying {
+		return // it was given up in the meantime
+	}
+	t.retry = nil
+	d.start(t)
+}
+
+// giveUp ends what runs, with its reason once the motor is at rest, and what waits, at once.
+func (d *Device) giveUp(reason *Error, waiting *Error) {
+	d.giveUpRunning(reason)
+	queue := d.queue
+	d.queue, d.queueChanged = nil, true
+	for _, t := range queue {
+		t.givenUp = waiting
+		d.end(t, Result{}, waiting)
+	}
+}
+
+func (d *Device) giveUpRunning(reason *Error) {
+	t := d.running
+	switch {
+	case t == nil:
+	case t.retry != nil:
+		t.retry.Stop()
+		t.retry = nil
+		d.running = nil
+		d.end(t, Result{}, reason)
+	case t.givenUp == nil:
+		t.givenUp = reason
+		t.cancel()
+	}
+}
+
+// pending returns the task with that id if it runs or waits.
+func (d *Device) pending(id string) *task {
+	if d.running != nil && d.running.operation.ID == id {
+		return d.running
+	}
+	for _, t := range d.queue {
+		if t.operation.ID == id {
+			return t
+		}
+	}
+	return nil
+}
+
+// withdraw takes a task out of the queue.
+func (d *Device) withdraw(t *task, reason *Error) {
+	d.queue = slices.DeleteFunc(d.queue, func(other *task) bool { return other == t })
+	d.queueChanged = true
+	d.end(t, Result{}, reason)
 }
 
 // end brings an operation to its end and records it.
@@ -242,37 +300,43 @@ func (d *Device) end(t *task, result Result, err error) {
 	at := now()
 	op := &t.operation
 	op.FinishedAt = &at
-	var failure *Error
+	failure := asError(err)
+	op.Error = failure
 	switch {
-	case err == nil:
+	case failure == nil:
 		op.State = Completed
 		result.DurationSeconds = float64(time.Since(t.started).Milliseconds()) / 1000
 		op.Result = &result
-	case !errors.As(err, &failure):
-		failure = Errorf(CodeSerialError, "%w", err)
-	}
-	if failure != nil {
-		op.Error = failure
-		switch failure.Code {
-		case CodeEmergencyStopped, CodeCancelled:
-			op.State = Cancelled
-		case CodeInterrupted:
-			op.State = Interrupted
-		default:
-			op.State = Failed
-			d.lastError = &Failure{failure.Code, failure.Message, "error", at}
-		}
+	case failure.Code == CodeInterrupted:
+		op.State = Interrupted
+	case failure.Code == CodeEmergencyStopped, failure.Code == CodeCancelled, failure == t.givenUp:
+		op.State = Cancelled
+	case failure.Code == CodeExpired:
+		op.State = Expired
+	default:
+		op.State = Failed
+		d.lastError = &Failure{failure.Code, failure.Message, "error", at}
 	}
 	d.total++
+	d.history.add(*op)
 	d.record(t)
 	log := d.log.With("id", op.ID, "operation", op.Name, "state", op.State)
-	if op.Name.moves() {
-		log = log.With("goal", t.goal)
+	if op.Name.Moves() {
+		log = log.With("goal", t.move.Goal)
 	}
 	if failure != nil {
 		log = log.With("error", failure)
 	}
 	log.Info("operation ended")
+}
+
+// asError gives an error its code, if it has none.
+func asError(err error) *Error {
+	var failure *Error
+	if err != nil && !errors.As(err, &failure) {
+		failure = Errorf(CodeSerialError, "%w", err)
+	}
+	return failure
 }
 
 // repeat answers a command that came again with the present state of its operation. It is subject to the

@@ -1,7 +1,6 @@
 package device_test
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -36,6 +35,7 @@ func TestRandomWalk(t *testing.T) {
 				w := &walk{
 					t: t, random: rand.New(rand.NewPCG(seed, 0)),
 					first: make(map[string]device.Operation), ends: make(map[string]device.Operation),
+					attempts: make(map[string]int), refused: make(map[string]bool),
 				}
 				w.rig = startRig(t, devicetest.New(), new(device.Memory))
 				t.Cleanup(func() {
@@ -63,9 +63,16 @@ type walk struct {
 	commands []device.Command            // everything sent that may be sent again
 	first    map[string]device.Operation // what accepted the operation
 	ends     map[string]device.Operation
-	seen     int // events that were checked
-	moves    int // moves of the motor that were checked
-	latched  bool
+	seen     int             // events that were checked
+	attempts map[string]int  // of each operation, as far as it was seen
+	refused  map[string]bool // those that were rejected
+	moves    int             // moves of the motor that were checked
+	latched  bool            // before the step
+	released bool            // by command
+}
+
+var methods = []devicetest.Method{
+	devicetest.SetSpeed, devicetest.Refresh, devicetest.Reboot, devicetest.Connect, devicetest.Release,
 }
 
 func (w *walk) did(format string, args ...any) {
@@ -76,52 +83,100 @@ func (w *walk) did(format string, args ...any) {
 // step does one thing at random.
 func (w *walk) step() {
 	time.Sleep(time.Duration(60+w.random.IntN(200)) * time.Millisecond) // slow enough for the flood rule
-	w.latched = w.Snapshot().EmergencyStop
+	w.settle()
+	w.check()
+	w.latched = w.View().State.EmergencyStop
 	switch n := w.random.IntN(100); {
-	case n < 38:
+	case n < 40:
 		w.send()
-	case n < 42:
+	case n < 43:
 		w.sendAgain()
 	case n < 47:
 		w.press()
-	case n < 70:
+	case n < 66:
 		w.endMove()
-	case n < 76:
+	case n < 70:
 		w.motor.Lose("cable out")
 		w.did("the motor is lost")
-	case n < 84:
-		w.motor.Connect()
+	case n < 80:
+		w.motor.Find()
 		w.did("the motor connects")
-	case n < 86:
+	case n < 82:
 		w.motor.Fault("overload")
 		w.did("the motor has a fault")
-	case n < 90:
-		stops, resets, halts := w.random.IntN(2) == 0, w.random.IntN(2) == 0, w.random.IntN(2) == 0
-		w.motor.HoldStops(stops)
-		w.motor.HoldResets(resets)
-		w.motor.HoldHalts(halts)
-		w.did("hold stops %v, resets %v, halts %v", stops, resets, halts)
-	case n < 97:
+	case n < 86:
+		w.hold()
+	case n < 94:
 		w.answer()
-	case n < 98:
+	case n < 95:
 		w.Warn("disk", []string{"", "full"}[w.random.IntN(2)])
 		w.did("a warning comes or goes")
+	case n < 96:
+		w.jump.Store(int64(w.random.IntN(7200)-3600) * int64(time.Second))
+		w.did("the wall clock jumps")
+	case n < 98:
+		time.Sleep(6 * time.Second)
+		w.did("time passes")
 	default:
 		w.restart()
 	}
 	w.settle()
 }
 
+// hold lets some calls of the motor wait for their answer from now on, and others not.
+func (w *walk) hold() {
+	stops, resets, halts := w.random.IntN(2) == 0, w.random.IntN(2) == 0, w.random.IntN(2) == 0
+	w.motor.HoldStops(stops)
+	w.motor.HoldResets(resets)
+	w.motor.HoldHalts(halts)
+	w.did("hold stops %v, resets %v, halts %v", stops, resets, halts)
+	for _, method := range methods {
+		hold := w.random.IntN(3) == 0
+		w.motor.Hold(method, hold)
+		w.did("hold %s %v", method, hold)
+	}
+}
+
+// choose makes a new command that is correct.
+func (w *walk) choose(id string) device.Command {
+	c := []device.Command{
+		hotel(id, string(rune('A'+w.random.IntN(4)))),
+		hotel(id, string(rune('A'+w.random.IntN(4)))),
+		angle(id, device.Degrees(w.random.IntN(36000))/100),
+		angle(id, device.Degrees(w.random.IntN(36000))/100),
+		home(id), home(id), reset(id), reset(id), reset(id),
+		reboot(id), speed(id, 1+w.random.IntN(445)), refresh(id),
+		connection(id, "ON"), connection(id, "ON"), connection(id, "OFF"), cancel(id, w.target()),
+	}[w.random.IntN(16)]
+	if c.Name.Queues() && w.random.IntN(3) == 0 {
+		delay := float64(w.random.IntN(20)) / 10
+		c = retries(w.random.IntN(4), c)
+		c.Parameters.RetryDelaySeconds = &delay
+	}
+	if c.Name != device.CancelOperation && w.random.IntN(5) == 0 {
+		c = expiring(time.Now().Add(time.Duration(w.random.IntN(1800))*time.Second), c)
+	}
+	return c
+}
+
+// target is what a cancel may name now.
+func (w *walk) target() string {
+	s, targets := w.View(), []string{"all"}
+	if s.State.Operation != nil {
+		targets = append(targets, s.State.Operation.ID)
+	}
+	for _, op := range *s.Queue {
+		targets = append(targets, op.ID)
+	}
+	return targets[w.random.IntN(len(targets))]
+}
+
 // send sends a new command, and compares the answer with what was allowed.
 func (w *walk) send() {
 	id := fmt.Sprint("w", len(w.commands))
-	c := []device.Command{
-		hotel(id, string(rune('A'+w.random.IntN(4)))),
-		angle(id, device.Degrees(w.random.IntN(36000))/100),
-		home(id), reset(id), reset(id),
-	}[w.random.IntN(5)]
+	c := w.choose(id)
 	w.commands = append(w.commands, c)
-	allowed := slices.Contains(w.Snapshot().AllowedActions, c.Name)
+	allowed := slices.Contains(w.View().State.AllowedActions, c.Name)
 	w.submit(c)
 	w.did("send %s %s", c.Name, id)
 	rejected := slices.ContainsFunc(w.events[w.seen:], func(op device.Operation) bool {
@@ -129,6 +184,13 @@ func (w *walk) send() {
 	})
 	if rejected == allowed {
 		w.t.Fatalf("%s was allowed %v and rejected %v", id, allowed, rejected)
+	}
+	expired := slices.ContainsFunc(w.events[w.seen:], func(op device.Operation) bool {
+		return op.ID == id && op.State == device.Expired
+	})
+	if c.Name == device.ConnectionOperation && !expired {
+		w.released = *c.Parameters.State == "OFF"
+		w.did("that is %s", *c.Parameters.State)
 	}
 }
 
@@ -168,7 +230,7 @@ func (w *walk) press() {
 		w.did("stop %s", id)
 	}
 	w.settle()
-	if !w.Snapshot().EmergencyStop {
+	if !w.View().State.EmergencyStop {
 		w.t.Fatal("the stop has not latched")
 	}
 }
@@ -181,13 +243,14 @@ func (w *walk) endMove() {
 			m.Arrive()
 			w.did("the move to %v arrives", m.Goal)
 		default:
-			m.Fail(device.Errorf(device.CodeStalled, "in the way"))
-			w.did("the move to %v stalls", m.Goal)
+			code := []device.Code{device.CodeStalled, device.CodeTimeout, device.CodeSerialError}[w.random.IntN(3)]
+			m.Fail(device.Errorf(code, "no good"))
+			w.did("the move to %v fails: %s", m.Goal, code)
 		}
 	}
 }
 
-// answer answers every stop and reset that waits, one reset in four with an error.
+// answer answers everything that waits, one reset and one call in four with an error.
 func (w *walk) answer() {
 	for _, p := range w.motor.Presses() {
 		p.Answer(nil)
@@ -199,12 +262,23 @@ func (w *walk) answer() {
 			c.Answer(nil)
 		}
 	}
-	w.did("stops and resets are answered")
+	for _, c := range w.motor.Calls() {
+		if w.random.IntN(4) == 0 {
+			c.Answer(device.Errorf(device.CodeSerialError, "no answer"))
+		} else {
+			c.Answer(nil)
+		}
+	}
+	w.did("everything is answered")
 }
 
 func (w *walk) restart() {
-	latched := w.Snapshot().EmergencyStop
+	latched := w.View().State.EmergencyStop
+	for _, method := range methods {
+		w.motor.Hold(method, false)
+	}
 	w.shutDown()
+	w.waitEnd(time.Second)
 	w.settle()
 	w.checkEvents()
 	w.did("restart")
@@ -214,88 +288,10 @@ func (w *walk) restart() {
 	}
 	w.rig = startRig(w.t, motor, w.store)
 	w.seen, w.moves = 0, 0
-	if now := w.Snapshot().EmergencyStop; now && !latched {
+	if now := w.View().State.EmergencyStop; now && !latched {
 		w.t.Fatal("the restart has latched a stop")
 	}
-}
-
-// check compares the state with what must hold at any time.
-func (w *walk) check() {
-	w.t.Helper()
-	w.checkEvents()
-	s, motor := w.Snapshot(), w.motor.Status()
-
-	moves := w.motor.Moves()
-	under := 0
-	for _, m := range moves {
-		if !m.Ended() {
-			under++
-		}
-	}
-	for _, m := range moves[w.moves:] {
-		if m.Refused != nil || w.latched && s.EmergencyStop {
-			w.t.Fatalf("a move to %v began while it could not: %v", m.Goal, m.Refused)
-		}
-	}
-	w.moves = len(moves)
-	if under > 1 || (under == 1) != (s.Operation != nil) {
-		w.t.Fatalf("%d moves are under way, and the snapshot has %+v", under, s.Operation)
-	}
-	if s.QueueLength > queueSize {
-		w.t.Fatalf("%d operations wait", s.QueueLength)
-	}
-	if s.Operation == nil && s.QueueLength > 0 {
-		w.t.Fatalf("%d operations wait for nothing", s.QueueLength)
-	}
-	if s.EmergencyStop != w.motor.Held() {
-		w.t.Fatalf("latched is %v, and the motor is held %v", s.EmergencyStop, w.motor.Held())
-	}
-	if s.Connection != motor.Connection || s.Torque != motor.Torque || motor.Known && *s.Angle != motor.Angle.Round() {
-		w.t.Fatalf("the snapshot is %+v, and the motor %+v", s, motor)
-	}
-	if s.Status == device.StatusReady && (s.EmergencyStop || s.Operation != nil || s.Connection != device.Connected) {
-		w.t.Fatalf("ready is %+v", s)
-	}
-}
-
-// checkEvents follows each operation on its way: accepted once, ended once, and never changed after.
-func (w *walk) checkEvents() {
-	w.t.Helper()
-	for _, op := range w.events[w.seen:] {
-		if op.State == device.Rejected {
-			continue
-		}
-		if _, ok := w.first[op.ID]; !ok {
-			w.first[op.ID] = op
-		}
-		end, over := w.ends[op.ID]
-		switch {
-		case over:
-			if diff := diffOf(end, op); diff != "" {
-				w.t.Fatalf("%s has changed after its end (-end +now):\n%s", op.ID, diff)
-			}
-		case op.State != device.Queued && op.State != device.Running:
-			w.ends[op.ID] = op
-		}
-	}
-	w.seen = len(w.events)
-}
-
-// finish lets everything come to its end.
-func (w *walk) finish() {
-	w.cancel()
-	for _, m := range w.motor.Moves() {
-		m.Fail(context.Canceled)
-	}
-	w.shutDown()
-	w.settle()
-	w.checkEvents()
-	for id, op := range w.first {
-		if _, over := w.ends[id]; !over {
-			w.t.Errorf("%s has not ended: %s", id, brief(op))
-		}
-	}
-	if len(w.first) < *walkSteps/10 {
-		w.t.Errorf("only %d operations were accepted", len(w.first))
+	if got := w.View().State.Connection == device.Released; got != w.released {
+		w.t.Fatalf("after the restart released is %v, want %v", got, w.released)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/plate-resort/plate-resort/device"
@@ -43,10 +44,17 @@ type bus struct {
 	baud     int
 	stops    *stops
 	requests chan request
+	urgent   chan request  // those that go before the others
 	stop     chan struct{} // receives when the emergency stop was pressed
 	lost     chan struct{} // closed when the bus has ended; err says why
 	err      error         // nil while the bus works
 
+	// What identify has found out.
+	model      dynamixel.Model
+	firmware   int
+	speedLimit int // 0.229 rpm
+
+	failed      *atomic.Uint64  // counts the transactions without a good reply
 	onTorqueOff func()          // called after an emergency stop has been read back
 	onLost      func(err error) // called before anybody else learns that the bus is lost
 
@@ -73,10 +81,10 @@ type reply struct {
 	lost   bool // and with it the bus
 }
 
-func newBus(port Port, id byte, baud int, stops *stops) *bus {
+func newBus(port Port, l line, stops *stops, failed *atomic.Uint64) *bus {
 	return &bus{
-		port: port, id: id, baud: baud, stops: stops,
-		requests: make(chan request), stop: make(chan struct{}, 1), lost: make(chan struct{}),
+		port: port, id: l.id, baud: l.baud, stops: stops, failed: failed,
+		requests: make(chan request), urgent: make(chan request), stop: make(chan struct{}, 1), lost: make(chan struct{}),
 	}
 }
 
@@ -92,13 +100,15 @@ func (b *bus) run(ctx context.Context) {
 		select {
 		case <-b.stop:
 			b.torqueOff()
+		case r := <-b.urgent:
+			b.serveAfterStop(r)
 		case r := <-b.requests:
 			select {
-			case <-b.stop: // both had come: the stop goes first
-				b.torqueOff()
+			case urgent := <-b.urgent: // both had come
+				b.serveAfterStop(urgent)
 			default:
 			}
-			b.serve(r)
+			b.serveAfterStop(r)
 		case <-ctx.Done():
 			select {
 			case <-b.stop: // had come before
@@ -110,6 +120,16 @@ func (b *bus) run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// serveAfterStop lets a stop that has come together with the request go before it.
+func (b *bus) serveAfterStop(r request) {
+	select {
+	case <-b.stop:
+		b.torqueOff()
+	default:
+	}
+	b.serve(r)
 }
 
 func (b *bus) serve(r request) {
@@ -172,6 +192,7 @@ func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 	for late := false; ; {
 		left := max(0, time.Until(deadline))
 		if left == 0 && late {
+			b.failed.Add(1)
 			if b.unanswered++; b.unanswered >= attempts {
 				b.err = errNoReply
 			}
@@ -232,6 +253,7 @@ func (b *bus) write(packet []byte, deadline time.Time) error {
 }
 
 func (b *bus) fail(err error) error {
+	b.failed.Add(1)
 	b.err = fmt.Errorf("the serial port has failed, is the adapter still plugged in? %w", err)
 	return b.err
 }
@@ -241,13 +263,24 @@ func (b *bus) wireTime(bytes int) time.Duration {
 	return time.Duration(bytes) * 10 * time.Second / time.Duration(b.baud)
 }
 
+// urgency marks a context whose transactions go before the others.
+type urgency struct{}
+
+// first returns a context for what the carousel's motion depends on: its transactions do not wait for
+// those that only look.
+func first(ctx context.Context) context.Context { return context.WithValue(ctx, urgency{}, true) }
+
 // do has one transaction carried out. It is tried again while the servo does not answer.
 func (b *bus) do(r request) (reply, error) {
 	answers := make(chan reply, 1)
 	r.reply = answers
 	for attempt := 1; ; attempt++ {
+		requests := b.requests
+		if r.ctx.Value(urgency{}) != nil {
+			requests = b.urgent
+		}
 		select {
-		case b.requests <- r:
+		case requests <- r:
 		case <-b.lost:
 			return reply{}, b.err
 		case <-r.ctx.Done():

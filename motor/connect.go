@@ -16,43 +16,75 @@ const (
 	maxBackoff = 2 * time.Second
 )
 
+var errRetargeted = errors.New("connecting to another servo")
+
 // Run keeps the servo connected until ctx ends, and then closes the port. The torque stays as it is.
+// While the motor is released, the port is closed.
 func (m *Motor) Run(ctx context.Context) error {
-	defer m.disconnected(errClosed)
+	defer m.disconnected(device.Disconnected, errClosed.Error())
 	backoff := minBackoff
 	logged := ""
-	for {
-		connected, err := m.session(ctx)
+	var leaving error // what went wrong when the last port was closed by command
+	for ctx.Err() == nil {
+		l, released, revision, changed := m.target.get()
+		if released {
+			m.log.Info("motor released")
+			m.disconnected(device.Released, "")
+			m.target.reach(revision, leaving)
+			leaving = nil
+			select {
+			case <-changed:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		connected, err := m.session(ctx, l, revision, changed)
+		m.target.reach(0, nil)
 		if ctx.Err() != nil {
-			return nil
+			break
 		}
 		if connected {
 			backoff, logged = minBackoff, ""
+		}
+		select {
+		case <-changed:
+			if leaving = err; errors.Is(err, errRetargeted) {
+				leaving = nil
+			}
+			m.disconnected(device.Connecting, "")
+			continue
+		default:
 		}
 		if err.Error() != logged {
 			logged = err.Error()
 			m.log.Warn("motor not connected, trying again until it is", "error", err)
 		}
-		m.disconnected(err)
+		m.disconnected(device.Disconnected, err.Error())
 		select {
 		case <-time.After(backoff):
+			backoff = min(2*backoff, maxBackoff)
+		case <-changed:
+			backoff = minBackoff
 		case <-ctx.Done():
-			return nil
 		}
-		backoff = min(2*backoff, maxBackoff)
 	}
+	return nil
 }
 
-func (m *Motor) disconnected(err error) {
+func (m *Motor) disconnected(c device.Connection, problem string) {
 	m.update(func(status *device.MotorStatus) {
-		status.Connection, status.Problem, status.Contacted = device.Disconnected, err.Error(), true
-		status.Moving = false
+		status.Connection, status.Problem, status.Contacted = c, problem, true
+		if status.Reading != nil {
+			last := *status.Reading
+			last.Moving = false // as far as anybody knows
+			status.Reading = &last
+		}
 	})
 }
 
 // session is one connection, from opening the port to its loss, which the error explains.
-func (m *Motor) session(ctx context.Context) (connected bool, err error) {
-	port, err := m.config.Open()
+func (m *Motor) session(ctx context.Context, l line, revision uint64, retargeted <-chan struct{}) (connected bool, err error) {
+	port, err := m.config.Open(l.port, l.baud)
 	if err != nil {
 		return false, err
 	}
@@ -65,23 +97,36 @@ func (m *Motor) session(ctx context.Context) (connected bool, err error) {
 		port.Close()
 	}()
 
-	b = newBus(port, m.config.ID, m.config.Baud, &m.stops)
+	b = newBus(port, l, &m.stops, &m.serialErrors)
 	b.onTorqueOff = func() {
 		m.update(func(status *device.MotorStatus) { status.Torque = false })
 	}
 	b.onLost = func(err error) {
 		m.bus.CompareAndSwap(b, nil)
-		m.disconnected(err)
+		m.disconnected(device.Disconnected, err.Error())
 	}
 	m.stops.attach(b.stop)
 	defer m.stops.detach()
 	busCtx, closeBus := context.WithCancel(context.Background())
 	go b.run(busCtx)
 	defer func() {
+		select {
+		case <-retargeted:
+			if err = m.leave(b); err == nil {
+				err = errRetargeted
+			}
+		default:
+		}
 		closeBus()
 		<-b.lost
 	}()
 
+	if err := b.haveAnswers(ctx); err != nil {
+		return false, err
+	}
+	if err := b.identify(ctx); err != nil {
+		return false, err
+	}
 	if err := m.setUp(ctx, b); err != nil {
 		return false, err
 	}
@@ -94,29 +139,43 @@ func (m *Motor) session(ctx context.Context) (connected bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	m.log.Info("motor connected", "model", b.model.Name, "firmware", b.firmware, "id", b.id)
 	m.update(func(status *device.MotorStatus) {
 		status.Connection, status.Problem, status.Contacted = device.Connected, "", true
+		status.Model, status.ModelNumber, status.Firmware = b.model.Name, int(b.model.Number), b.firmware
+		status.SpeedLimit = b.speedLimit
 	})
-	return true, m.watch(ctx, b, s)
+	m.target.reach(revision, nil)
+	return true, m.watch(ctx, b, s, retargeted)
 }
 
-// setUp identifies the servo and gives it the settings that torque does not come on without.
-func (m *Motor) setUp(ctx context.Context, b *bus) error {
-	if err := b.haveAnswers(ctx); err != nil {
-		return err
-	}
-	model, err := b.identify(ctx)
+// identify finds out what servo it is.
+func (b *bus) identify(ctx context.Context) error {
+	number, err := b.get(ctx, dynamixel.ModelNumber)
 	if err != nil {
-		return err
+		return fmt.Errorf("no servo with id %d at %d baud: %w", b.id, b.baud, err)
 	}
+	b.model, _ = dynamixel.LookupModel(number)
+	firmware, err := b.get(ctx, dynamixel.FirmwareVersion)
+	if err != nil {
+		return fmt.Errorf("read the firmware version: %w", err)
+	}
+	limit, err := b.get(ctx, dynamixel.VelocityLimit)
+	if err != nil {
+		return fmt.Errorf("read the velocity limit: %w", err)
+	}
+	b.firmware, b.speedLimit = int(firmware), int(limit)
+	return nil
+}
+
+// setUp gives the servo the settings that torque does not come on without.
+func (m *Motor) setUp(ctx context.Context, b *bus) error {
 	if err := b.makeSafe(ctx); err != nil {
 		return err
 	}
 	if err := b.clearWatchdog(ctx); err != nil {
 		return err
 	}
-	m.update(func(status *device.MotorStatus) { status.Speed = m.config.Speed })
-	m.log.Info("motor connected", "model", model.Name, "id", b.id)
 	return nil
 }
 
@@ -124,7 +183,7 @@ func (m *Motor) setUp(ctx context.Context, b *bus) error {
 // hardware error. A servo whose torque is on keeps it, but halts.
 func (m *Motor) takeOver(ctx context.Context, b *bus) error {
 	err := m.torqueOn(ctx, b, m.stops.permit(), true)
-	if err == nil && m.Status().Moving {
+	if err == nil && m.Status().Reading.Moving {
 		restCtx, cancel := context.WithTimeout(ctx, haltTimeout)
 		defer cancel()
 		if err = m.awaitRest(restCtx, b); errors.Is(err, context.DeadlineExceeded) {
@@ -163,15 +222,6 @@ func (b *bus) clearWatchdog(ctx context.Context) error {
 		return nil // old firmware has none
 	}
 	return err
-}
-
-func (b *bus) identify(ctx context.Context) (dynamixel.Model, error) {
-	number, err := b.get(ctx, dynamixel.ModelNumber)
-	if err != nil {
-		return dynamixel.Model{}, fmt.Errorf("no servo with id %d at %d baud: %w", b.id, b.baud, err)
-	}
-	model, _ := dynamixel.LookupModel(number)
-	return model, nil
 }
 
 // makeSafe sets the registers that would give the others another meaning or switch torque on behind
@@ -225,7 +275,7 @@ var errPowerLost = errors.New("the servo has been without power")
 
 // watch reads the servo from time to time, the first time after the sample last, until the bus is lost,
 // which the error explains.
-func (m *Motor) watch(ctx context.Context, b *bus, last sample) error {
+func (m *Motor) watch(ctx context.Context, b *bus, last sample, retargeted <-chan struct{}) error {
 	ticker := time.NewTicker(m.config.HealthInterval)
 	defer ticker.Stop()
 	for {
@@ -234,7 +284,12 @@ func (m *Motor) watch(ctx context.Context, b *bus, last sample) error {
 			return context.Cause(ctx)
 		case <-b.lost:
 			return b.err
+		case <-retargeted:
+			return errRetargeted
 		case <-ticker.C:
+			if m.rebooting.Load() {
+				continue
+			}
 		}
 		s, err := b.sample(ctx)
 		if err == nil {
@@ -254,5 +309,5 @@ func (m *Motor) watch(ctx context.Context, b *bus, last sample) error {
 // hasForgotten reports whether the servo has lost its settings, and with them its torque.
 func (m *Motor) hasForgotten(ctx context.Context, b *bus) bool {
 	velocity, err := b.get(ctx, dynamixel.ProfileVelocity)
-	return err == nil && int(velocity) != m.Status().Speed
+	return err == nil && int(velocity) != m.Status().Speed && !m.bare.Load()
 }

@@ -53,7 +53,7 @@ func TestConnectingTakesOverTheServo(t *testing.T) {
 				r.run()
 				time.Sleep(time.Second)
 				status := r.motor.Status()
-				if status.Connection != device.Connected || !status.Contacted || !status.Known || !status.Torque || status.Speed != 50 {
+				if status.Connection != device.Connected || !status.Contacted || status.Reading == nil || !status.Torque || status.Speed != 50 {
 					t.Fatalf("status %+v", status)
 				}
 				if attempts := len(r.attempts()); attempts != 1 {
@@ -138,8 +138,8 @@ func TestConnectingFoldsTheTurnsOfAHand(t *testing.T) {
 			r.holds(dynamixel.PresentPosition, fold(found))
 			r.isHeldInPlace()
 			want := (5 + device.Degrees(turned)).Wrap()
-			if off := r.motor.Status().Angle.From(want); off < -0.1 || off > 0.1 {
-				t.Errorf("turned by %v: the angle is %v, want %v", turned, r.motor.Status().Angle, want)
+			if off := r.motor.Status().Reading.Angle.From(want); off < -0.1 || off > 0.1 {
+				t.Errorf("turned by %v: the angle is %v, want %v", turned, r.motor.Status().Reading.Angle, want)
 			}
 		})
 	}
@@ -166,7 +166,7 @@ func TestConnectingToAServoWithAHardwareError(t *testing.T) {
 		if slices.ContainsFunc(r.instructions(), func(i instruction) bool { return i.writes(dynamixel.TorqueEnable, 1) }) {
 			t.Error("torque was switched on")
 		}
-		_, err := r.motor.MoveTo(t.Context(), 90)
+		_, err := r.motor.MoveTo(t.Context(), device.Move{Goal: 90})
 		failed(t, err, device.CodeMotorFault)
 	})
 }
@@ -201,7 +201,7 @@ func TestRestCostsLittle(t *testing.T) {
 		if samples != 6 || others > 6 {
 			t.Errorf("%d samples and %d other reads in a minute", samples, others)
 		}
-		if age := time.Since(r.motor.Status().ReadAt); age > 10*time.Second {
+		if age := time.Since(r.motor.Status().Reading.At); age > 10*time.Second {
 			t.Errorf("the status is %v old", age)
 		}
 	})
@@ -213,7 +213,7 @@ func TestHandIsSeenAtTheNextReading(t *testing.T) {
 		r.press()
 		r.servo.Turn(-90)
 		time.Sleep(11 * time.Second)
-		if angle := r.motor.Status().Angle; angle != 270 {
+		if angle := r.motor.Status().Reading.Angle; angle != 270 {
 			t.Errorf("angle %v", angle)
 		}
 	})

@@ -2,6 +2,7 @@ package motor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -15,12 +16,13 @@ import (
 
 // Config says where the servo is and how it shall move; every field is needed.
 type Config struct {
-	// Open opens the port: [Serial] on a machine.
-	Open func() (Port, error)
+	// Open opens a port by name, at a rate in bits a second: [Serial] on a machine.
+	Open func(port string, baud int) (Port, error)
+	Port string
 	Baud int  // bits a second
 	ID   byte // 0 to 252
 
-	Speed        int            // profile velocity, 0.229 rpm, from 1
+	Speed        int            // profile velocity at first, 0.229 rpm, from 1
 	Acceleration int            // profile acceleration, 214.577 rev/min²; 0 is no limit
 	Tolerance    device.Degrees // a move that comes to rest this near to its goal has arrived
 	MoveTimeout  time.Duration  // of a move, if its way does not take longer
@@ -29,14 +31,18 @@ type Config struct {
 	Log            *slog.Logger
 }
 
-// A Motor is one servo. Its methods are safe for concurrent use, but one MoveTo runs at a time.
+// A Motor is one servo. Its methods are safe for concurrent use, but one MoveTo or Reboot runs at a time.
 type Motor struct {
-	config  Config
-	log     *slog.Logger
-	stops   stops
-	bus     atomic.Pointer[bus] // nil while the servo is not connected
-	turnOn  chan struct{}       // holds a token while torque is being switched on
-	changed chan struct{}
+	config       Config
+	log          *slog.Logger
+	stops        stops
+	bus          atomic.Pointer[bus] // nil while the servo is not connected
+	turnOn       chan struct{}       // holds a token while torque is being switched on
+	serialErrors atomic.Uint64
+	rebooting    atomic.Bool
+	bare         atomic.Bool // the servo has been rebooted without getting its settings again
+	changed      chan struct{}
+	target       *target
 
 	mu     sync.Mutex // for writing status
 	status atomic.Pointer[device.MotorStatus]
@@ -44,10 +50,17 @@ type Motor struct {
 
 var _ device.Motor = (*Motor)(nil)
 
+var errFault = errors.New("the servo has a hardware error")
+
+var errNotConnected = device.Errorf(device.CodeMotorDisconnected, "the motor is not connected")
+
 // New makes a motor; Run connects it.
 func New(c Config) *Motor {
-	m := &Motor{config: c, log: c.Log, changed: make(chan struct{}, 1), turnOn: make(chan struct{}, 1)}
-	m.status.Store(&device.MotorStatus{Connection: device.Connecting})
+	m := &Motor{
+		config: c, log: c.Log, changed: make(chan struct{}, 1), turnOn: make(chan struct{}, 1),
+		target: newTarget(line{c.Port, c.Baud, c.ID}),
+	}
+	m.status.Store(&device.MotorStatus{Connection: device.Connecting, Speed: c.Speed})
 	return m
 }
 
@@ -61,6 +74,7 @@ func (m *Motor) update(change func(*device.MotorStatus)) {
 	m.mu.Lock()
 	next := *m.status.Load()
 	change(&next)
+	next.SerialErrors = m.serialErrors.Load()
 	m.status.Store(&next)
 	m.mu.Unlock()
 	select {
@@ -73,15 +87,15 @@ func (m *Motor) update(change func(*device.MotorStatus)) {
 func (m *Motor) connected() (*bus, error) {
 	b := m.bus.Load()
 	if b == nil || m.Status().Connection != device.Connected {
-		return nil, device.Errorf(device.CodeMotorDisconnected, "the motor is not connected")
+		return nil, errNotConnected
 	}
 	return b, nil
 }
 
 // observe makes a sample known. Where the servo has an alert, its cause is read: an error that has
-// switched torque off is returned, another one is a warning.
+// switched torque off is returned.
 func (m *Motor) observe(ctx context.Context, b *bus, s sample) error {
-	var fault, warnings []string
+	var fault, alerts []string
 	if s.alert {
 		bits, err := b.get(ctx, dynamixel.HardwareErrorStatus)
 		if err != nil {
@@ -93,25 +107,86 @@ func (m *Motor) observe(ctx context.Context, b *bus, s sample) error {
 		}
 		if names := dynamixel.HardwareError(bits).Names(); bits&shutdown != 0 {
 			fault = names
-		} else if bits != 0 {
-			warnings = []string{"The servo reports " + strings.Join(names, ", ")}
+		} else {
+			alerts = names
 		}
 	}
 	m.update(func(status *device.MotorStatus) {
-		status.Known = true
-		status.Angle = degrees(s.position)
-		status.Moving = s.moving
-		status.ReadAt = s.at
-		status.HardwareError = fault
-		status.Warnings = warnings
+		status.Reading = &s.Reading
+		status.HardwareError, status.Alerts = fault, alerts
 		if fault != nil {
 			status.Torque = false
 		}
 	})
 	if fault != nil {
-		return device.Errorf(device.CodeMotorFault, "the servo has a hardware error: %s", strings.Join(fault, ", "))
+		return device.Errorf(device.CodeMotorFault, "%w: %s", errFault, strings.Join(fault, ", "))
 	}
 	return nil
+}
+
+// Refresh implements [device.Motor].
+func (m *Motor) Refresh(ctx context.Context) error {
+	b, err := m.connected()
+	if err != nil {
+		return err
+	}
+	s, err := b.sample(ctx)
+	if err == nil {
+		err = m.observe(ctx, b, s)
+	}
+	if errors.Is(err, errFault) { // to have read it is what was asked for
+		return nil
+	}
+	return coded(err)
+}
+
+// SetSpeed implements [device.Motor].
+func (m *Motor) SetSpeed(ctx context.Context, speed int) error {
+	b, err := m.connected()
+	if err != nil {
+		return err
+	}
+	select {
+	case m.turnOn <- struct{}{}: // which sets the speed, too
+		defer func() { <-m.turnOn }()
+	case <-ctx.Done():
+		return coded(context.Cause(ctx))
+	}
+	if err := b.set(ctx, dynamixel.ProfileVelocity, int32(speed), 0); err != nil {
+		return coded(err)
+	}
+	m.update(func(status *device.MotorStatus) { status.Speed = speed })
+	return nil
+}
+
+// Reboot implements [device.Motor].
+func (m *Motor) Reboot(ctx context.Context, wait time.Duration, reapply bool) error {
+	b, err := m.connected()
+	if err != nil {
+		return err
+	}
+	m.rebooting.Store(true)
+	defer m.rebooting.Store(false)
+	// The servo may reboot before its reply has gone out.
+	reboot := dynamixel.AppendPacket(nil, dynamixel.Packet{ID: b.id, Instruction: dynamixel.Reboot})
+	if _, err := b.do(request{ctx: ctx, packet: reboot, once: true}); err != nil && !errors.Is(err, errNoReply) {
+		return coded(err)
+	}
+	m.update(func(status *device.MotorStatus) { status.Torque = false })
+	select {
+	case <-time.After(wait):
+	case <-b.lost:
+	case <-ctx.Done():
+		return coded(context.Cause(ctx))
+	}
+	if !reapply {
+		m.bare.Store(true)
+		return m.Refresh(ctx)
+	}
+	if err := m.setUp(ctx, b); err != nil {
+		return coded(err)
+	}
+	return coded(m.takeOver(ctx, b))
 }
 
 // Stop implements [device.Motor].
@@ -147,6 +222,9 @@ func (m *Motor) torqueOn(ctx context.Context, b *bus, p permit, halt bool) error
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	if m.isReleased() {
+		return errNotConnected
+	}
 	on, err := b.get(ctx, dynamixel.TorqueEnable)
 	if err != nil {
 		return err
@@ -181,9 +259,10 @@ func (m *Motor) takeHold(ctx context.Context, b *bus, p permit, on bool) error {
 	if err := b.set(ctx, dynamixel.ProfileAcceleration, int32(m.config.Acceleration), 0); err != nil {
 		return fmt.Errorf("set the profile acceleration: %w", err)
 	}
-	if err := b.set(ctx, dynamixel.ProfileVelocity, int32(m.config.Speed), 0); err != nil {
+	if err := b.set(ctx, dynamixel.ProfileVelocity, int32(m.Status().Speed), 0); err != nil {
 		return fmt.Errorf("set the profile velocity: %w", err)
 	}
+	m.bare.Store(false)
 	force, err := b.get(ctx, dynamixel.PWMLimit)
 	if err != nil {
 		return err

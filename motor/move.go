@@ -26,15 +26,16 @@ const (
 )
 
 // MoveTo implements [device.Motor]. The goal position is the first thing that it sends.
-func (m *Motor) MoveTo(ctx context.Context, goal device.Degrees) (device.Arrival, error) {
+func (m *Motor) MoveTo(ctx context.Context, move device.Move) (device.Arrival, error) {
+	ctx = first(ctx)
 	p := m.stops.permit()
 	b, err := m.connected()
 	if err != nil {
 		return device.Arrival{}, err
 	}
 	var angle device.Degrees
-	if err = b.set(ctx, dynamixel.GoalPosition, steps(goal), p); err == nil {
-		angle, err = m.follow(ctx, b, goal, p)
+	if err = b.set(ctx, dynamixel.GoalPosition, steps(move.Goal), p); err == nil {
+		angle, err = m.follow(ctx, b, move, p)
 	}
 	if err != nil { // the servo may be on its way even if its answer to the goal was lost
 		m.halt(b, p)
@@ -44,9 +45,15 @@ func (m *Motor) MoveTo(ctx context.Context, goal device.Degrees) (device.Arrival
 }
 
 // follow watches a move until the servo has come to rest.
-func (m *Motor) follow(ctx context.Context, b *bus, goal device.Degrees, p permit) (device.Degrees, error) {
+func (m *Motor) follow(ctx context.Context, b *bus, move device.Move, p permit) (device.Degrees, error) {
 	began := time.Now()
-	timeout := m.timeout(m.Status().Angle, goal)
+	tolerance, window, timeout := m.config.Tolerance, restWindow, move.Timeout
+	if move.Tolerance > 0 {
+		tolerance, window = move.Tolerance, move.Tolerance
+	}
+	if timeout == 0 {
+		timeout = m.timeout(move.Goal)
+	}
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
 	var position int32
@@ -60,22 +67,20 @@ func (m *Motor) follow(ctx context.Context, b *bus, goal device.Degrees, p permi
 			return 0, err
 		}
 		// The way over 0° is not taken, so 359.9° is a whole turn away from 0°.
-		angle := degrees(s.position)
-		off := device.Degrees(s.position-steps(goal)) * 360 / dynamixel.StepsPerTurn
-		if s.moving || still.IsZero() || abs(s.position-position) > stillness {
-			position, still = s.position, s.at
+		off := device.Degrees(s.position-steps(move.Goal)) * 360 / dynamixel.StepsPerTurn
+		if s.Moving || still.IsZero() || abs(s.position-position) > stillness {
+			position, still = s.position, s.At
 		}
+		settled := !s.Moving && s.At.Sub(still) >= settleTime
 		switch {
 		case !m.stops.permits(p):
 			return 0, errStopped
-		case !s.moving && within(off, m.config.Tolerance):
-			return angle, nil
-		case !s.moving && s.at.Sub(still) >= settleTime && within(off, restWindow):
-			return angle, nil
-		case !s.moving && s.at.Sub(still) >= settleTime:
-			return 0, device.Errorf(device.CodeStalled, "the carousel stopped at %v, %v from its goal; something may be in its way", angle, off)
+		case !s.Moving && within(off, tolerance), settled && within(off, window):
+			return s.Angle, nil
+		case settled:
+			return 0, device.Errorf(device.CodeStalled, "the carousel stopped at %v, %v from its goal; something may be in its way", s.Angle, off)
 		case time.Since(began) >= timeout:
-			return 0, device.Errorf(device.CodeTimeout, "the carousel is at %v after %v, %v from its goal", angle, timeout, off)
+			return 0, device.Errorf(device.CodeTimeout, "the carousel is at %v after %v, %v from its goal", s.Angle, timeout, off)
 		}
 		select {
 		case <-poll.C:
@@ -88,14 +93,18 @@ func (m *Motor) follow(ctx context.Context, b *bus, goal device.Degrees, p permi
 }
 
 // timeout is how long the move may take: the setting, but at least twice what the profile needs.
-func (m *Motor) timeout(from, to device.Degrees) time.Duration {
-	way := float64(max(to-from, from-to)) // never across 0°
-	degreesPerSecond := float64(m.config.Speed) * dynamixel.RPMPerUnit * 360 / 60
-	seconds := way / degreesPerSecond
+func (m *Motor) timeout(goal device.Degrees) time.Duration {
+	status := m.Status()
+	way := device.Degrees(360)
+	if status.Reading != nil {
+		way = max(goal-status.Reading.Angle, status.Reading.Angle-goal) // never across 0°
+	}
+	speed := float64(status.Speed) * degreesPerSecond
+	seconds := float64(way) / speed
 	if m.config.Acceleration > 0 {
 		// Speeding up and slowing down take the time to full speed once more.
 		perSecond2 := float64(m.config.Acceleration) * dynamixel.RPM2PerUnit * 360 / 60 / 60
-		seconds += degreesPerSecond / perSecond2
+		seconds += speed / perSecond2
 	}
 	return max(m.config.MoveTimeout, time.Duration(2*seconds*float64(time.Second)))
 }
@@ -103,7 +112,7 @@ func (m *Motor) timeout(from, to device.Degrees) time.Duration {
 // halt stops a move as fast as its profile allows, with torque kept, and waits until the servo is at
 // rest. After an emergency stop nothing is written, and the carousel coasts.
 func (m *Motor) halt(b *bus, p permit) {
-	ctx, cancel := context.WithTimeout(context.Background(), haltTimeout)
+	ctx, cancel := context.WithTimeout(first(context.Background()), haltTimeout)
 	defer cancel()
 	s, err := b.sample(ctx)
 	if err == nil {
@@ -129,7 +138,7 @@ func (m *Motor) awaitRest(ctx context.Context, b *bus) error {
 		if err := m.observe(ctx, b, s); err != nil {
 			return err
 		}
-		if !s.moving {
+		if !s.Moving {
 			return nil
 		}
 		select {

@@ -44,7 +44,7 @@ func TestMoveArrives(t *testing.T) {
 						t.Fatalf("on the way from %d to %d it was at %d", from, g.step, i.position)
 					}
 				}
-				if s := r.motor.Status(); s.Angle != o.Angle || s.Moving || !s.Torque {
+				if s := r.motor.Status(); s.Reading.Angle != o.Angle || s.Reading.Moving || !s.Torque {
 					t.Errorf("status after the move %+v", s)
 				}
 			}
@@ -95,7 +95,7 @@ func TestMoveIsSeenWhileItRuns(t *testing.T) {
 		done := r.begin(t.Context(), 180)
 		time.Sleep(time.Second)
 		s := r.motor.Status()
-		if !s.Moving || s.Angle < 60 || s.Angle > 70 || time.Since(s.ReadAt) > 30*time.Millisecond {
+		if !s.Reading.Moving || s.Reading.Angle < 60 || s.Reading.Angle > 70 || time.Since(s.Reading.At) > 30*time.Millisecond {
 			t.Errorf("after a second at 68.7°/s: %+v", s)
 		}
 		<-done
@@ -132,7 +132,7 @@ func TestCancelledMoveHaltsWhereItIs(t *testing.T) {
 				if way := r.servo.Register(dynamixel.PresentPosition) - at; way < -20 || way > 290 {
 					t.Errorf("it was at %d when it was cancelled and came to rest %d from there", at, way)
 				}
-				if r.motor.Status().Moving {
+				if r.motor.Status().Reading.Moving {
 					t.Errorf("status %+v", r.motor.Status())
 				}
 				r.moveTo(10)
@@ -303,7 +303,7 @@ func TestMoveWithoutAServo(t *testing.T) {
 		r.unplug()
 		r.run()
 		called := time.Now()
-		_, err := r.motor.MoveTo(t.Context(), 90)
+		_, err := r.motor.MoveTo(t.Context(), device.Move{Goal: 90})
 		failed(t, err, device.CodeMotorDisconnected)
 		if took := time.Since(called); took != 0 {
 			t.Errorf("it took %v to say so", took)

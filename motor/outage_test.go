@@ -25,7 +25,7 @@ func TestUnpluggedDuringAMove(t *testing.T) {
 			t.Errorf("noticed after %v", took)
 		}
 		r.await("disconnected", disconnected)
-		if s := r.motor.Status(); s.Problem == "" || s.Moving {
+		if s := r.motor.Status(); s.Problem == "" || s.Reading.Moving {
 			t.Errorf("status %+v", s)
 		}
 		r.plug()
@@ -83,7 +83,7 @@ func TestReconnectedServoHaltsAndIsSetUp(t *testing.T) {
 			t.Errorf("it went on to %d", p)
 		}
 		angle := device.Degrees(r.servo.Register(dynamixel.PresentPosition)) * 360 / 4096
-		if s := r.motor.Status(); s.Moving || s.Angle != angle {
+		if s := r.motor.Status(); s.Reading.Moving || s.Reading.Angle != angle {
 			t.Errorf("it stands at %v, and the status is %+v", angle, s)
 		}
 		r.holds(dynamixel.ProfileVelocity, 50)
@@ -153,7 +153,7 @@ func TestPortThatAppears(t *testing.T) {
 		}
 		r.run()
 		r.await("disconnected", disconnected)
-		if s := r.motor.Status(); s.Problem != errNoCable.Error() || !s.Contacted || s.Known {
+		if s := r.motor.Status(); s.Problem != errNoCable.Error() || !s.Contacted || s.Reading != nil {
 			t.Errorf("status %+v", s)
 		}
 		time.Sleep(time.Minute)

@@ -66,7 +66,7 @@ func onRig(t *testing.T, config simulator.Config, test func(*testing.T, *rig)) {
 		config.Trace = r.trace
 		r.servo = simulator.New(config)
 		r.config = motor.Config{
-			Open: r.open, Baud: 57600, ID: 1, Speed: 50, Tolerance: 0.5,
+			Open: r.open, Port: "cable", Baud: 57600, ID: 1, Speed: 50, Tolerance: 0.5,
 			MoveTimeout: 20 * time.Second, HealthInterval: 10 * time.Second, Log: slog.New(&r.log),
 		}
 		defer r.finish()
@@ -111,7 +111,7 @@ func (r *rig) finish() {
 	}
 }
 
-func (r *rig) open() (motor.Port, error) {
+func (r *rig) open(string, int) (motor.Port, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.opened = append(r.opened, time.Now())
@@ -269,7 +269,7 @@ type outcome struct {
 func (r *rig) begin(ctx context.Context, goal device.Degrees) <-chan outcome {
 	done := make(chan outcome, 1)
 	go func() {
-		arrival, err := r.motor.MoveTo(ctx, goal)
+		arrival, err := r.motor.MoveTo(ctx, device.Move{Goal: goal})
 		done <- outcome{arrival, err, time.Now()}
 	}()
 	return done

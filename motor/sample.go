@@ -18,8 +18,7 @@ var (
 
 // A sample is one reading of the servo's present registers.
 type sample struct {
-	at       time.Time
-	moving   bool          // a profile runs, or the servo turns
+	device.Reading
 	position int32         // steps; more than one turn when torque is off and somebody turns it
 	velocity int32         // 0.229 rpm
 	tick     time.Duration // the servo's clock, which begins anew every 32.768 s
@@ -32,21 +31,43 @@ func (b *bus) sample(ctx context.Context) (sample, error) {
 		return sample{}, err
 	}
 	get := func(r dynamixel.Register) int32 { return r.Get(table, sampleAddress) }
-	return sample{
-		at:       time.Now(),
-		moving:   get(dynamixel.Moving) != 0 || get(dynamixel.MovingStatus)&dynamixel.ProfileOngoing != 0,
+	s := sample{
 		position: get(dynamixel.PresentPosition),
 		velocity: get(dynamixel.PresentVelocity),
 		tick:     time.Duration(get(dynamixel.RealtimeTick)) * time.Millisecond,
 		alert:    alert,
-	}, nil
+	}
+	s.Reading = device.Reading{
+		At:          time.Now(),
+		Angle:       degrees(s.position),
+		Moving:      get(dynamixel.Moving) != 0 || get(dynamixel.MovingStatus)&dynamixel.ProfileOngoing != 0,
+		Velocity:    round(float64(s.velocity)*degreesPerSecond, 2),
+		Temperature: int(get(dynamixel.PresentTemperature)),
+		Voltage:     round(float64(get(dynamixel.PresentInputVoltage))/10, 1),
+	}
+	if unit := b.model.CurrentUnit; unit > 0 {
+		current := round(float64(get(dynamixel.PresentCurrent))*unit, 1)
+		s.Current = &current
+	} else {
+		load := round(float64(get(dynamixel.PresentCurrent))/10, 1)
+		s.Load = &load
+	}
+	return s, nil
+}
+
+// degreesPerSecond is the unit of the velocity registers.
+const degreesPerSecond = dynamixel.RPMPerUnit * 360 / 60
+
+func round(value float64, decimals int) float64 {
+	scale := math.Pow10(decimals)
+	return math.Round(value*scale) / scale
 }
 
 // follows reports whether the servo's clock has gone on as ours has since an earlier sample. If not, the
 // servo has been without power. Its clock may be wrong by a twentieth.
 func (s sample) follows(earlier sample) bool {
 	const period = 32768 * time.Millisecond
-	passed := s.at.Sub(earlier.at)
+	passed := s.At.Sub(earlier.At)
 	apart := (s.tick - earlier.tick - passed) % period
 	if apart < 0 {
 		apart += period

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -16,9 +17,11 @@ import (
 const (
 	// maxPayload is the largest payload that is read, in bytes.
 	maxPayload = 16 << 10
+	// maxField is the longest value of a field, in bytes.
+	maxField = 1000
 	// maxID is the longest id that a sender may give, in characters.
 	maxID = 64
-	// buttonPayload is the bare payload of an operation without parameters.
+	// buttonPayload is the bare payload of an operation without a value.
 	buttonPayload = "PRESS"
 )
 
@@ -40,96 +43,105 @@ func decode(name device.Name, payload []byte, retained bool) (device.Command, er
 		return c, device.Errorf(device.CodeUnknownOperation, "there is no operation %q; there are %s", c.Name, join(device.Names))
 	}
 	err := decodePayload(&c, payload)
+	if err != nil {
+		c.Parameters = device.Parameters{} // not what the sender has said
+	}
 	if retained {
 		return c, device.Errorf(device.CodeRetainedCommand,
 			"a retained command is not obeyed, as it would come again at every reconnection; clear it with mosquitto_pub -r -n -t <this topic>, and send commands without -r")
 	}
-	if err != nil {
-		return c, err
-	}
-	return c, nil
+	return c, err
 }
 
-// decodePayload reads a bare value, or a JSON object with the value's field and an id.
+// decodePayload reads a bare value, or a JSON object with the operation's fields.
 func decodePayload(c *device.Command, payload []byte) error {
 	if !utf8.Valid(payload) {
 		return invalid("the payload is not valid UTF-8 text")
 	}
-	value := valueField(c.Name)
-	if payload[0] != '{' {
-		bare := string(payload)
-		switch c.Name {
-		case device.HotelOperation:
-			if shorten(bare) != bare {
-				return invalid("%q is no hotel", shorten(bare))
-			}
-			c.Parameters.Hotel = &bare
-			return nil
-		case device.AngleOperation:
-			return decodeAngle(c, payload)
-		case device.StopOperation:
-			return nil
-		}
-		if bare != buttonPayload {
-			return invalid("send %s, or a JSON object such as {}, not %s", buttonPayload, quote(payload))
-		}
-		return nil
+	if payload[0] == '{' {
+		return decodeObject(c, payload)
 	}
-	fields, err := decodeObject(payload)
-	// The id comes first, so that the answer carries it whatever else is wrong.
-	if raw, ok := fields["id"]; ok {
-		if idErr := decodeID(c, raw); idErr != nil && err == nil {
-			err = idErr
+	value := c.Name.Value()
+	switch {
+	case value == "" && string(payload) == buttonPayload, c.Name == device.StopOperation:
+		return nil
+	case value == "":
+		return invalid("send %s, or a JSON object such as {}, not %s", buttonPayload, quote(payload))
+	case kinds[value] == text:
+		payload, _ = json.Marshal(string(payload))
+	}
+	return decodeField(&c.Parameters, value, payload)
+}
+
+// decodeObject reads the fields of a JSON object. The sender's id comes first, so that the answer
+// carries it whatever else is wrong.
+func decodeObject(c *device.Command, payload []byte) error {
+	fields, err := readObject(payload)
+	known := slices.Concat(c.Name.Fields(), c.Name.Options())
+	if !slices.Contains(known, "id") { // where it is a parameter, the operation's own id is ours to make
+		if raw, ok := fields["id"]; ok {
+			delete(fields, "id")
+			if idErr := decodeID(c, raw); err == nil {
+				err = idErr
+			}
 		}
-		delete(fields, "id")
+		known = append(known, "id")
 	}
 	if err != nil {
 		return err
 	}
-	raw, given := fields[value]
-	delete(fields, value)
-	for field := range fields {
-		return invalid("unknown field %q; %s takes %s", shorten(field), c.Name, join(append(notEmpty(value), "id")))
+	for name := range fields {
+		if !slices.Contains(known, name) {
+			return invalid("unknown field %q; %s takes %s", shorten(name), c.Name, join(known))
+		}
 	}
-	switch {
-	case value == "":
-		return nil
-	case !given:
+	if value := c.Name.Value(); value != "" && fields[value] == nil {
 		return invalid("the field %q is missing", value)
-	case c.Name == device.AngleOperation:
-		return decodeAngle(c, raw)
-	default:
-		return decodeHotel(c, raw)
 	}
-}
-
-// valueField is the field of the JSON object that stands for the bare payload; a button has none.
-func valueField(name device.Name) string {
-	switch name {
-	case device.HotelOperation, device.AngleOperation:
-		return string(name)
+	for _, name := range known {
+		if raw, given := fields[name]; given {
+			if err := decodeField(&c.Parameters, name, raw); err != nil {
+				return err
+			}
+		}
 	}
-	return ""
-}
-
-func decodeHotel(c *device.Command, raw json.RawMessage) error {
-	var hotel *string
-	if json.Unmarshal(raw, &hotel) != nil || hotel == nil {
-		return invalid(`hotel must be a string, as in {"hotel": "A"}, not %s`, quote(raw))
-	}
-	if shorten(*hotel) != *hotel {
-		return invalid("%q is no hotel", shorten(*hotel))
-	}
-	c.Parameters.Hotel = hotel
 	return nil
 }
 
-func decodeAngle(c *device.Command, raw json.RawMessage) error {
-	var angle *device.Degrees
-	if json.Unmarshal(raw, &angle) != nil || angle == nil {
-		return invalid("angle must be a number of degrees, 0 or more and less than 360, as in 90 or 12.5, not %s", quote(raw))
+// A kind is what a field holds, in words for who has sent something else.
+type kind string
+
+const (
+	text    kind = `a string, as in "A"`
+	number  kind = "a number, as in 12.5"
+	whole   kind = "a whole number"
+	truth   kind = "true or false"
+	instant kind = `a time as in "2026-11-23T08:00:00Z" (RFC 3339)`
+	numbers kind = `an object of numbers, as in {"pulse_max": 10}`
+)
+
+// kinds are those of all fields.
+var kinds = map[string]kind{
+	"hotel": text, "angle": number, "precise": truth, "tolerance": number, "overrides": numbers,
+	"speed": whole, "state": text, "port": text, "baud": whole, "motor_id": whole,
+	"wait_seconds": number, "reapply": truth, "id": text,
+	"expires_at": instant, "timeout_seconds": number, "retries": whole, "retry_delay_seconds": number,
+}
+
+// decodeField reads the value of one field. Its name is one that the struct has exactly.
+func decodeField(p *device.Parameters, name string, raw json.RawMessage) error {
+	if len(raw) > maxField {
+		return invalid("%s has %d bytes; at most %d are read", name, len(raw), maxField)
 	}
-	c.Parameters.Angle = angle
+	object, err := json.Marshal(map[string]json.RawMessage{name: raw})
+	if err == nil && !bytes.Equal(raw, []byte("null")) {
+		err = json.Unmarshal(object, p)
+	} else {
+		err = errors.New("no value")
+	}
+	if err != nil {
+		return invalid("%s must be %s, not %s", name, kinds[name], quote(raw))
+	}
 	return nil
 }
 
@@ -143,9 +155,9 @@ func decodeID(c *device.Command, raw json.RawMessage) error {
 	return nil
 }
 
-// decodeObject reads a JSON object strictly: names count with their case, and none may come twice.
+// readObject reads a JSON object strictly: names count with their case, and none may come twice.
 // After an error it returns the fields before it.
-func decodeObject(payload []byte) (map[string]json.RawMessage, error) {
+func readObject(payload []byte) (map[string]json.RawMessage, error) {
 	fields := make(map[string]json.RawMessage)
 	decoder := json.NewDecoder(bytes.NewReader(payload))
 	if _, err := decoder.Token(); err != nil {
@@ -201,13 +213,6 @@ func shorten(text string) string {
 		return text
 	}
 	return string([]rune(text)[:most]) + "…"
-}
-
-func notEmpty(field string) []string {
-	if field == "" {
-		return nil
-	}
-	return []string{field}
 }
 
 func join[S ~string](list []S) string {

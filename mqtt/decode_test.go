@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -37,6 +38,21 @@ func TestDecode(t *testing.T) {
 		{"home", "{}", "", device.Parameters{}},
 		{"reset", `{"id":"r"}`, "r", device.Parameters{}},
 		{"hotel", `{"hotel":"B","id":"` + strings.Repeat("é", 64) + `"}`, strings.Repeat("é", 64), hotel("B")},
+		{"hotel", `{"hotel":"B","precise":true,"tolerance":0.3,"overrides":{"pulse_max":10}}`, "", device.Parameters{
+			Hotel: new("B"), Precise: new(true), Tolerance: new(device.Degrees(0.3)), Overrides: map[string]*float64{"pulse_max": new(10.0)}}},
+		{"angle", `{"angle":1,"expires_at":"2026-11-23T08:00:00Z","timeout_seconds":60,"retries":2,"retry_delay_seconds":0.5}`, "", device.Parameters{
+			Angle: new(device.Degrees(1)), ExpiresAt: new(time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)),
+			TimeoutSeconds: new(60.0), Retries: new(2), RetryDelaySeconds: new(0.5)}},
+		{"speed", "50", "", device.Parameters{Speed: new(50)}},
+		{"speed", `{"speed":50,"id":"s"}`, "s", device.Parameters{Speed: new(50)}},
+		{"connection", "OFF", "", device.Parameters{State: new("OFF")}},
+		{"connection", `{"state":"ON","port":"/dev/ttyUSB1","baud":115200,"motor_id":0}`, "", device.Parameters{
+			State: new("ON"), Port: new("/dev/ttyUSB1"), Baud: new(115200), MotorID: new(0)}},
+		{"reboot", "PRESS", "", device.Parameters{}},
+		{"reboot", `{"wait_seconds":2,"reapply":false}`, "", device.Parameters{WaitSeconds: new(2.0), Reapply: new(false)}},
+		{"refresh", "PRESS", "", device.Parameters{}},
+		{"cancel", "all", "", device.Parameters{Target: new("all")}},
+		{"cancel", `{"id":"01JD"}`, "", device.Parameters{Target: new("01JD")}}, // the one to cancel, not the sender's
 	} {
 		want := device.Command{ID: test.id, Name: test.name, Parameters: test.want, Source: "mqtt"}
 		got, err := decode(test.name, []byte(test.payload), false)
@@ -54,13 +70,13 @@ func TestDecodeRefusesWhatIsNotExactlyACommand(t *testing.T) {
 		code    device.Code
 		message string // a part of it
 	}{
-		{"hotel", `{"hotel":"B","speed":5}`, "", "invalid_payload", `unknown field "speed"; hotel takes hotel, id`},
+		{"hotel", `{"hotel":"B","speed":5}`, "", "invalid_payload", `unknown field "speed"; hotel takes hotel, precise, tolerance, overrides, expires_at, timeout_seconds, retries, retry_delay_seconds, id`},
 		{"hotel", `{"Hotel":"B"}`, "", "invalid_payload", `unknown field "Hotel"`},
 		{"hotel", `{"hotel":"B","hotel":"C","id":"1"}`, "", "invalid_payload", `the field "hotel" is given twice`},
 		{"hotel", `{"id":"1","hotel":"B","hotel":"C"}`, "1", "invalid_payload", `the field "hotel" is given twice`},
 		{"hotel", `{"id":"1"}`, "1", "invalid_payload", `the field "hotel" is missing`},
-		{"hotel", `{"id":"1","hotel":5}`, "1", "invalid_payload", `hotel must be a string, as in {"hotel": "A"}, not 5`},
-		{"hotel", strings.Repeat("x", 41), "", "invalid_payload", `x…" is no hotel`},
+		{"hotel", `{"id":"1","hotel":5}`, "1", "invalid_payload", `hotel must be a string, as in "A", not 5`},
+		{"hotel", strings.Repeat("x", 1000), "", "invalid_payload", `hotel has 1002 bytes; at most 1000 are read`},
 		{"hotel", `{"hotel":null}`, "", "invalid_payload", `hotel must be a string`},
 		{"hotel", `{"hotel":"B"} {}`, "", "invalid_payload", "something behind"},
 		{"hotel", `{"hotel":"B"`, "", "invalid_payload", "it ends too early"},
@@ -84,8 +100,23 @@ func TestDecodeRefusesWhatIsNotExactlyACommand(t *testing.T) {
 		{"home", "ON", "", "invalid_payload", `send PRESS, or a JSON object such as {}, not ON`},
 		{"home", "press", "", "invalid_payload", `not press`},
 		{"home", "[]", "", "invalid_payload", `not []`},
-		{"home", `{"angle":0}`, "", "invalid_payload", `unknown field "angle"; home takes id`},
-		{"dance", "PRESS", "", "unknown_operation", `no operation "dance"; there are hotel, angle, home, stop, reset`},
+		{"home", `{"angle":0}`, "", "invalid_payload", `unknown field "angle"; home takes expires_at`},
+		{"hotel", `{"hotel":"B","precise":"yes"}`, "", "invalid_payload", `precise must be true or false, not "yes"`},
+		{"hotel", `{"hotel":"B","tolerance":"0.5"}`, "", "invalid_payload", "tolerance must be a number"},
+		{"hotel", `{"hotel":"B","overrides":[]}`, "", "invalid_payload", "overrides must be an object of numbers"},
+		{"hotel", `{"hotel":"B","overrides":{"pulse_max":"ten"}}`, "", "invalid_payload", "overrides must be an object of numbers"},
+		{"hotel", `{"hotel":"B","expires_at":"tomorrow"}`, "", "invalid_payload", "expires_at must be a time"},
+		{"hotel", `{"hotel":"B","retries":1.5}`, "", "invalid_payload", "retries must be a whole number"},
+		{"hotel", `{"hotel":"B","retries":1e99}`, "", "invalid_payload", "retries must be a whole number"},
+		{"speed", "fast", "", "invalid_payload", "speed must be a whole number"},
+		{"speed", "50.5", "", "invalid_payload", "speed must be a whole number"},
+		{"speed", `{"speed":50,"retries":1}`, "", "invalid_payload", `unknown field "retries"; speed takes speed, expires_at, timeout_seconds, id`},
+		{"connection", `{"port":"/dev/ttyUSB1"}`, "", "invalid_payload", `the field "state" is missing`},
+		{"connection", `{"state":true}`, "", "invalid_payload", "state must be a string"},
+		{"reboot", `{"reapply":1}`, "", "invalid_payload", "reapply must be true or false"},
+		{"cancel", "{}", "", "invalid_payload", `the field "id" is missing`},
+		{"cancel", `{"id":"a","reason":"b"}`, "", "invalid_payload", `unknown field "reason"; cancel takes id`},
+		{"dance", "PRESS", "", "unknown_operation", `no operation "dance"; there are hotel, angle, home, speed, stop, reset, connection, reboot, refresh, cancel`},
 		{"hotel", strings.Repeat("x", 16<<10+1), "", "payload_too_large", "16385 bytes; at most 16384"},
 	} {
 		got, err := decode(test.name, []byte(test.payload), false)
@@ -145,7 +176,8 @@ func FuzzDecode(f *testing.F) {
 			if len(payload) == 0 {
 				t.Error("an empty payload is a command")
 			}
-			if (c.Parameters.Hotel != nil) != (c.Name == "hotel") || (c.Parameters.Angle != nil) != (c.Name == "angle") {
+			if (c.Parameters.Hotel != nil) != (c.Name == "hotel") || (c.Parameters.Angle != nil) != (c.Name == "angle") ||
+				(c.Parameters.Speed != nil) != (c.Name == "speed") || (c.Parameters.Target != nil) != (c.Name == "cancel") {
 				t.Errorf("%s has the parameters %+v", c.Name, c.Parameters)
 			}
 		case !errors.Is(err, errEmpty):

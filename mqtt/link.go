@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -18,6 +19,9 @@ import (
 // without it and with a warning.
 const stopPatience = 2 * time.Second
 
+// motorPatience is how long the commands that the broker has kept wait for the first contact with the motor.
+const motorPatience = 10 * time.Second
+
 const stopWarning = "The emergency stop has lost its own connection to the broker; it shares that of the commands until it is back"
 
 // Config says how to reach the broker.
@@ -27,8 +31,13 @@ type Config struct {
 	DeviceID  string
 	Username  string // "" is anonymous
 	Password  string
+	TLS       *tls.Config // for ssl and wss
 	Keepalive time.Duration
-	Log       *slog.Logger
+	// KeepCommands has the broker keep commands while the device is away (QoS 1 and 2); they are
+	// obeyed on return.
+	KeepCommands bool
+	Lines        *Log // what is published of the process's log
+	Log          *slog.Logger
 }
 
 // A Link connects one device with the broker.
@@ -63,15 +72,24 @@ func (l *Link) Run(ctx context.Context) error {
 	commands := connection{
 		log: l.log.With("connection", "commands"),
 		options: func() *paho.ClientOptions {
-			return l.options("").SetCleanSession(true).
+			return l.options("").SetCleanSession(!l.config.KeepCommands).
 				SetDefaultPublishHandler(l.received).
-				SetWill(l.topics.Availability(), "offline", 1, true)
+				SetWill(l.topics.Availability(), Offline, 1, true)
 		},
 		session: l.commandSession,
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { stop.run(ctx) })
-	wg.Go(func() { commands.run(ctx) })
+	wg.Go(func() {
+		if l.config.KeepCommands { // what the broker has kept comes at once, and needs a motor
+			select {
+			case <-l.device.Contacted():
+			case <-time.After(motorPatience):
+			case <-ctx.Done():
+			}
+		}
+		commands.run(ctx)
+	})
 	wg.Wait()
 	return nil
 }
@@ -81,6 +99,7 @@ func (l *Link) options(suffix string) *paho.ClientOptions {
 		SetClientID(strings.ReplaceAll(l.config.BaseTopic, "/", "_") + "-" + l.config.DeviceID + suffix).
 		SetUsername(l.config.Username).
 		SetPassword(l.config.Password).
+		SetTLSConfig(l.config.TLS).
 		SetKeepAlive(l.config.Keepalive)
 	for _, broker := range l.config.Brokers {
 		options.AddBroker(broker)
@@ -117,8 +136,8 @@ func (l *Link) commandSession(ctx context.Context, client paho.Client, up func()
 		return nil
 	}
 	l.copies.lost(commandWay)
-	p := publisher{client: client, topics: l.topics, device: l.device}
-	err := l.serve(ctx, client, &p, up)
+	p := newPublisher(client, l.topics, l.device, l.config.Lines.lines)
+	err := l.serve(ctx, client, p, up)
 	if ctx.Err() != nil && client.IsConnectionOpen() { // the program ends, not the connection
 		return p.farewell()
 	}
@@ -137,13 +156,25 @@ func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up f
 	default:
 		l.device.Warn("inputs", "")
 	}
+	// The will of a connection that the broker has only now found dead can come after our online.
+	err = subscribe(ctx, client, l.topics.Availability(), func(_ paho.Client, m paho.Message) {
+		if string(m.Payload()) != Online && !m.Retained() {
+			p.reassert()
+		}
+	})
+	if err != nil && !errors.Is(err, errRefused) {
+		return err
+	}
 	up()
 	return p.run(ctx)
 }
 
 // received handles a message on the connection of the commands. It never waits, but for a stop.
 func (l *Link) received(client paho.Client, m paho.Message) {
-	name := l.topics.operation(m.Topic())
+	name, ok := l.topics.operation(m.Topic())
+	if !ok {
+		return // of an earlier session: our own availability
+	}
 	if name == device.StopOperation {
 		l.pressed(commandWay)(client, m)
 		return

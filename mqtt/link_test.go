@@ -55,7 +55,7 @@ func newResort(t *testing.T, address string) resort {
 	log := slog.New(slog.DiscardHandler)
 	servo := simulator.New(simulator.Config{Baud: 1_000_000})
 	m := motor.New(motor.Config{
-		Open: func() (motor.Port, error) {
+		Open: func(string, int) (motor.Port, error) {
 			host, line := simulator.Pipe()
 			run(t, func(ctx context.Context) error {
 				_ = servo.Serve(ctx, line) // ends when the motor closes its end
@@ -63,7 +63,7 @@ func newResort(t *testing.T, address string) resort {
 			})
 			return host, nil
 		},
-		Baud: 1_000_000, ID: 1, Speed: 300, Tolerance: 0.5,
+		Port: "pipe", Baud: 1_000_000, ID: 1, Speed: 300, Tolerance: 0.5,
 		MoveTimeout: 20 * time.Second, HealthInterval: time.Hour, Log: log,
 	})
 	var ids atomic.Int64
@@ -71,6 +71,8 @@ func newResort(t *testing.T, address string) resort {
 		Carousel:  device.Carousel{Hotels: device.EvenlySpaced([]string{"A", "B", "C", "D"}, 19, 1), RoomsPerHotel: 20},
 		QueueSize: 100,
 		NewID:     func() string { return fmt.Sprint("id-", ids.Add(1)) },
+		Now:       time.Now,
+		Limits:    device.Limits{Temperature: 70, Current: 2000, MinVoltage: 10, MaxVoltage: 14},
 		Motor:     m, Store: new(device.Memory), Log: log,
 	})
 	if err != nil {
@@ -78,7 +80,7 @@ func newResort(t *testing.T, address string) resort {
 	}
 	link := mqtt.NewLink(mqtt.Config{
 		Brokers: []string{"tcp://" + address}, BaseTopic: "plate-resort", DeviceID: "lab",
-		Keepalive: 15 * time.Second, Log: log,
+		Keepalive: 15 * time.Second, Lines: mqtt.NewLog(), Log: log,
 	}, d)
 	run(t, m.Run)
 	stopLink := run(t, link.Run)

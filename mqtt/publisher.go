@@ -12,12 +12,15 @@ import (
 )
 
 const (
-	// window is how many events may be on their way to the broker, unacknowledged.
+	// window is how many messages may be on their way to the broker before events wait.
 	window = 20
-	// stateInterval is the least time between two states of the same status and torque.
+	// stateInterval is the least time between two states, unless something happens that people act on.
 	stateInterval = 200 * time.Millisecond
 	// farewellTimeout bounds what is sent when the program ends.
 	farewellTimeout = time.Second
+
+	// What the availability is.
+	Online, Offline = "online", "offline"
 )
 
 // A publisher sends what the device has to say, in one session.
@@ -25,37 +28,57 @@ type publisher struct {
 	client paho.Client
 	topics Topics
 	device *device.Device
+	log    <-chan []byte
 
-	sent      uint64 // the last event sent in this session
-	unacked   []unacked
-	state     paho.Token // of the last state; nil when it is acknowledged
-	stateAt   time.Time
-	published *device.Snapshot
+	offline  chan struct{} // receives when somebody has published that the device is away
+	retained []*retained
+	stateAt  time.Time // when the last state was published
+	sent     uint64    // the last event sent in this session
+	// sending are the messages that the broker has not acknowledged, which it does in their order.
+	sending []sending
 }
 
-// unacked is an event that the broker has not acknowledged.
-type unacked struct {
-	sequence uint64
+// A retained is what a retained topic shows. Only the newest waits for the broker.
+type retained struct {
+	topic     string
+	value     func(*device.View) any // a pointer: another one is another value
+	published any
+	sending   bool // the broker has not acknowledged it
+}
+
+// A sending is a message on its way to the broker: an event or what a retained topic shows.
+type sending struct {
 	token    paho.Token
+	event    uint64 // its sequence number, or 0
+	retained *retained
+}
+
+func newPublisher(client paho.Client, topics Topics, d *device.Device, log <-chan []byte) *publisher {
+	return &publisher{
+		client: client, topics: topics, device: d, log: log, offline: make(chan struct{}, 1),
+		retained: []*retained{
+			{topic: topics.State(), value: func(v *device.View) any { return v.State }},
+			{topic: topics.Health(), value: func(v *device.View) any { return v.Health }},
+			{topic: topics.Queue(), value: func(v *device.View) any { return v.Queue }},
+			{topic: topics.History(), value: func(v *device.View) any { return v.History }},
+		},
+	}
 }
 
 // run publishes everything current, says online, and then publishes every change until ctx ends.
 func (p *publisher) run(ctx context.Context) error {
-	if err := p.publishState(); err != nil {
-		return err
-	}
-	p.client.Publish(p.topics.Availability(), 1, true, "online")
 	later := time.NewTimer(0)
 	defer later.Stop()
+	p.reassert() // said first when everything current has been published
 	for {
+		wait, err := p.publishView()
+		if err != nil {
+			return err
+		}
 		if err := p.publishEvents(); err != nil {
 			return err
 		}
-		if wait, due := p.stateDue(); due && wait <= 0 {
-			if err := p.publishState(); err != nil {
-				return err
-			}
-		} else if due {
+		if wait > 0 {
 			later.Reset(wait)
 		}
 		select {
@@ -64,116 +87,150 @@ func (p *publisher) run(ctx context.Context) error {
 		case <-p.device.Changed():
 		case <-p.device.Outbox().Added():
 		case <-later.C:
-		case <-done(p.state):
-			if err := p.state.Error(); err != nil {
-				return fmt.Errorf("publish the state: %w", err)
-			}
-			p.state = nil
 		case <-p.oldest():
 			if err := p.acknowledged(); err != nil {
 				return err
 			}
+		case <-p.offline:
+			p.client.Publish(p.topics.Availability(), 1, true, Online)
+		case line := <-p.log:
+			p.client.Publish(p.topics.Log(), 0, false, line)
 		}
 	}
 }
 
-// stateDue reports whether there is a new state, and how long it must wait. While the last one is
-// unacknowledged it is not due: the newest goes when the broker has taken that.
-func (p *publisher) stateDue() (wait time.Duration, due bool) {
-	s := p.device.Snapshot()
-	if s == p.published || p.state != nil {
-		return 0, false
+// reassert has online published again.
+func (p *publisher) reassert() {
+	select {
+	case p.offline <- struct{}{}:
+	default:
 	}
-	if s.Status == p.published.Status && s.Torque == p.published.Torque {
-		return stateInterval - time.Since(p.stateAt), true
-	}
-	return 0, true
 }
 
-func (p *publisher) publishState() error {
-	s := p.device.Snapshot()
-	payload, err := json.Marshal(s)
-	if err != nil {
-		return fmt.Errorf("encode the state: %w", err)
+// publishView publishes what has changed, each topic when the broker has taken its last message. The
+// state of a turning carousel may have to wait.
+func (p *publisher) publishView() (wait time.Duration, err error) {
+	view := p.device.View()
+	for _, r := range p.retained {
+		if r.sending || r.value(view) == r.published {
+			continue
+		}
+		if last, ok := r.published.(*device.Snapshot); ok {
+			if wait = p.stateWait(last, view.State); wait > 0 {
+				continue
+			}
+		}
+		if err := p.publish(r, view); err != nil {
+			return 0, err
+		}
 	}
-	p.state = p.client.Publish(p.topics.State(), 1, true, payload)
-	p.published, p.stateAt = s, time.Now()
+	return wait, nil
+}
+
+// stateWait is how long a state must wait for its turn. What people act on goes at once; angles, and
+// warnings that come and go, wait.
+func (p *publisher) stateWait(last, next *device.Snapshot) time.Duration {
+	if next.EmergencyStop != last.EmergencyStop || next.Torque != last.Torque ||
+		next.Connection != last.Connection || phase(next) != phase(last) {
+		return 0
+	}
+	return stateInterval - time.Since(p.stateAt)
+}
+
+// phase is what runs, and how far it is.
+func phase(s *device.Snapshot) string {
+	if s.Operation == nil {
+		return ""
+	}
+	return string(s.Operation.State) + " " + s.Operation.ID
+}
+
+func (p *publisher) publish(r *retained, view *device.View) error {
+	value := r.value(view)
+	payload, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", r.topic, err)
+	}
+	r.published, r.sending = value, true
+	if value == any(view.State) {
+		p.stateAt = time.Now()
+	}
+	p.sending = append(p.sending, sending{token: p.client.Publish(r.topic, 1, true, payload), retained: r})
 	return nil
 }
 
 func (p *publisher) publishEvents() error {
-	for _, e := range p.device.Outbox().After(p.sent, window-len(p.unacked)) {
+	for _, e := range p.device.Outbox().After(p.sent, max(0, window-len(p.sending))) {
 		payload, err := json.Marshal(e.Operation)
 		if err != nil {
 			return fmt.Errorf("encode an operation: %w", err)
 		}
-		token := p.client.Publish(p.topics.Operation(), 1, false, payload)
-		p.unacked = append(p.unacked, unacked{e.Sequence, token})
 		p.sent = e.Sequence
+		p.sending = append(p.sending, sending{token: p.client.Publish(p.topics.Operation(), 1, false, payload), event: e.Sequence})
 	}
 	return nil
 }
 
-// oldest receives when the oldest event on its way is acknowledged.
+// oldest receives when the oldest message on its way is acknowledged.
 func (p *publisher) oldest() <-chan struct{} {
-	if len(p.unacked) == 0 {
+	if len(p.sending) == 0 {
 		return nil
 	}
-	return p.unacked[0].token.Done()
+	return p.sending[0].token.Done()
 }
 
 func (p *publisher) acknowledged() error {
-	e := p.unacked[0]
-	if err := e.token.Error(); err != nil {
-		return fmt.Errorf("publish an operation: %w", err)
+	s := p.sending[0]
+	if err := s.token.Error(); err != nil {
+		return fmt.Errorf("publish: %w", err)
 	}
-	p.unacked = p.unacked[1:]
-	p.device.Outbox().Delivered(e.sequence)
+	p.sending = p.sending[1:]
+	if s.retained != nil {
+		s.retained.sending = false
+	} else {
+		p.device.Outbox().Delivered(s.event)
+	}
 	return nil
 }
 
 // farewell sends what is left, and offline, and waits until the broker has it.
 func (p *publisher) farewell() error {
-	timeout := time.NewTimer(farewellTimeout)
-	defer timeout.Stop()
-	await := func(t <-chan struct{}) bool {
-		select {
-		case <-t:
-			return true
-		case <-timeout.C:
-			return false
-		}
-	}
+	ctx, cancel := context.WithTimeoutCause(context.Background(), farewellTimeout, errFarewell)
+	defer cancel()
 	for {
 		if err := p.publishEvents(); err != nil {
 			return err
 		}
-		if len(p.unacked) == 0 {
+		if len(p.sending) == 0 {
 			break
 		}
-		if !await(p.oldest()) {
-			return errFarewell
+		if err := wait(ctx, p.sending[0].token); err != nil {
+			return err
 		}
 		if err := p.acknowledged(); err != nil {
 			return err
 		}
 	}
-	if err := p.publishState(); err != nil {
-		return err
+	view := p.device.View()
+	for _, r := range p.retained {
+		if r.value(view) != r.published {
+			if err := p.publish(r, view); err != nil {
+				return err
+			}
+		}
 	}
-	offline := p.client.Publish(p.topics.Availability(), 1, true, "offline")
-	if !await(p.state.Done()) || !await(offline.Done()) {
-		return errFarewell
-	}
-	return offline.Error()
+	// Acknowledgements come in the order of the messages: the last one stands for all.
+	return wait(ctx, p.client.Publish(p.topics.Availability(), 1, true, Offline))
 }
 
 var errFarewell = fmt.Errorf("the broker did not take the farewell within %v", farewellTimeout)
 
-// done is the token's channel; that of no token never receives.
-func done(t paho.Token) <-chan struct{} {
-	if t == nil {
-		return nil
+// wait returns when the broker has acknowledged what was published or subscribed.
+func wait(ctx context.Context, token paho.Token) error {
+	select {
+	case <-token.Done():
+		return token.Error()
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	return t.Done()
 }

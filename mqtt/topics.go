@@ -20,6 +20,18 @@ func (t Topics) Availability() string { return t.root + "/availability" }
 // State holds the device's [device.Snapshot].
 func (t Topics) State() string { return t.root + "/state" }
 
+// Health holds the motor's [device.Health].
+func (t Topics) Health() string { return t.root + "/health" }
+
+// Queue holds the first operations that wait.
+func (t Topics) Queue() string { return t.root + "/queue" }
+
+// History holds the last operations that have ended.
+func (t Topics) History() string { return t.root + "/history" }
+
+// Log carries the lines of the process's log.
+func (t Topics) Log() string { return t.root + "/log" }
+
 // Operation carries every change of a [device.Operation].
 func (t Topics) Operation() string { return t.root + "/operation" }
 
@@ -30,6 +42,7 @@ func (t Topics) Set(name device.Name) string { return t.root + "/" + string(name
 func (t Topics) inputs() string { return t.root + "/+/set" }
 
 // operation returns the name of the operation whose input the topic is.
-func (t Topics) operation(topic string) device.Name {
-	return device.Name(strings.TrimSuffix(strings.TrimPrefix(topic, t.root+"/"), "/set"))
+func (t Topics) operation(topic string) (name device.Name, ok bool) {
+	level, ok := strings.CutSuffix(topic, "/set")
+	return device.Name(strings.TrimPrefix(level, t.root+"/")), ok
 }

@@ -10,7 +10,7 @@ import (
 // unless [Motor.HoldHalts] was set when it began, the end of its context ends it. The methods that end
 // it report whether they were the first.
 type Move struct {
-	Goal    device.Degrees
+	device.Move
 	Context context.Context // of the call
 	Refused error           // why the move did not begin; nil when it did
 
@@ -31,8 +31,8 @@ func (c *Move) ArriveAt(angle device.Degrees) bool {
 	if !c.end(device.Arrival{Angle: angle, Stage: "position"}, nil) {
 		return false
 	}
-	c.motor.status.Angle, c.motor.status.Moving = angle, false
-	c.motor.tell()
+	c.motor.read(func(r *device.Reading) { r.Angle = angle })
+	c.motor.rest()
 	return true
 }
 
@@ -43,8 +43,7 @@ func (c *Move) Fail(err error) bool {
 	if !c.end(device.Arrival{}, err) {
 		return false
 	}
-	c.motor.status.Moving = false
-	c.motor.tell()
+	c.motor.rest()
 	return true
 }
 
@@ -125,7 +124,7 @@ func (c *Reset) answer(err error) bool {
 	if err == nil && c.Context.Err() != nil {
 		err = device.Errorf(device.CodeTimeout, "the motor did not get to it in time")
 	}
-	if err == nil && m.held() && c.Press < pressed {
+	if err == nil && m.isStopped() && c.Press < pressed {
 		err = stopped()
 	}
 	if err == nil {

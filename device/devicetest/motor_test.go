@@ -23,7 +23,7 @@ func code(t *testing.T, err error) device.Code {
 func move(ctx context.Context, m *devicetest.Motor, goal device.Degrees) (*devicetest.Move, <-chan error) {
 	ended := make(chan error, 1)
 	go func() {
-		_, err := m.MoveTo(ctx, goal)
+		_, err := m.MoveTo(ctx, device.Move{Goal: goal})
 		ended <- err
 	}()
 	synctest.Wait()
@@ -35,7 +35,7 @@ func TestAMoveEndsOnceAndAsTheTestSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := devicetest.New()
 		call, ended := move(t.Context(), m, 109)
-		if call.Goal != 109 || call.Refused != nil || call.Ended() || !m.Status().Moving {
+		if call.Goal != 109 || call.Refused != nil || call.Ended() || !m.Status().Reading.Moving {
 			t.Errorf("the call is %+v", call)
 		}
 		if !call.ArriveAt(109.4) || call.Arrive() || call.Fail(errors.New("late")) {
@@ -44,7 +44,7 @@ func TestAMoveEndsOnceAndAsTheTestSays(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		if s := m.Status(); s.Angle != 109.4 || s.Moving {
+		if s := m.Status().Reading; s.Angle != 109.4 || s.Moving {
 			t.Errorf("the status is %+v", s)
 		}
 	})
@@ -57,7 +57,7 @@ func TestAMoveIsHaltedWhenItsContextEnds(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		_, ended := move(ctx, m, 109)
 		cancel(cause)
-		if err := <-ended; err != cause || m.Status().Moving {
+		if err := <-ended; err != cause || m.Status().Reading.Moving {
 			t.Errorf("ended with %v", err)
 		}
 
@@ -81,7 +81,7 @@ func TestNothingMovesThatCannot(t *testing.T) {
 	} {
 		m := devicetest.New()
 		arrange(m)
-		_, err := m.MoveTo(t.Context(), 0)
+		_, err := m.MoveTo(t.Context(), device.Move{})
 		if got := code(t, err); got != want || m.Moves()[0].Refused == nil {
 			t.Errorf("ended with %s, want %s", got, want)
 		}
@@ -137,7 +137,7 @@ func TestHeldCallsAreAnsweredByTheTest(t *testing.T) {
 		if got := code(t, <-later.Done); got != device.CodeMotorDisconnected {
 			t.Errorf("the stop ended with %s", got)
 		}
-		m.Connect()
+		m.Find()
 		if m.Status().Torque {
 			t.Error("torque came on while a stop is held")
 		}
