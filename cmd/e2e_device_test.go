@@ -50,9 +50,14 @@ func prepareDevice(t *testing.T, b *broker, settings ...string) *device {
 }
 
 // rewatch begins a new watch, as the one of a broker that has been killed is of no use.
-func (d *device) rewatch(t *testing.T) {
+// It may see more topics of the device than usual.
+func (d *device) rewatch(t *testing.T, more ...string) {
 	t.Helper()
-	d.watch = d.broker.watch(t, d.topic("availability"), d.topic("state"), d.topic("operation"))
+	topics := []string{d.topic("availability"), d.topic("state"), d.topic("operation")}
+	for _, leaf := range more {
+		topics = append(topics, d.topic(leaf))
+	}
+	d.watch = d.broker.watch(t, topics...)
 }
 
 // startServo starts the simulated servo, at 0°.
