@@ -5,13 +5,19 @@
 //
 // A connection is a bus: one goroutine that owns the port and carries out one transaction at a time,
 // write, read until the deadline, and resynchronise before the next. Moves, polls and settings are
-// requests to it. The emergency stop is not a request: it is a signal that the bus looks at before
-// every transaction, so that it waits for the one on the wire at most.
+// requests to it; those that motion depends on go before those that only look. The emergency stop is
+// not a request: it is a signal that the bus looks at before every transaction, so that it waits for
+// the one on the wire at most.
 //
-//	MoveTo ──┐
-//	poll ────┼──► requests ──► bus ──► port
-//	Reset ───┘                  ▲
-//	Stop ───────── signal ──────┘
+//	MoveTo, halt ───────► urgent ────┐
+//	poll, Refresh, … ───► requests ──┼──► bus ──► port
+//	Stop ───────────────► signal ────┘
+//
+// # Sessions
+//
+// Run brings about a target: a line, or none while the motor is released. A session is one connection
+// to a line. It gives the servo its settings, watches it until it is lost, and before the port is
+// closed by command it makes the servo safe: torque off, or halted where another servo takes its place.
 //
 // # Permits
 //
@@ -23,5 +29,6 @@
 // # Torque
 //
 // Torque never comes on with an old goal: the goal position is set to the present position first and
-// read back.
+// read back. It comes on without force, with a goal PWM of 0, as the servo folds its position into one
+// turn in that moment, and only then is it known which goal means no motion.
 package motor

@@ -5,8 +5,9 @@
 //
 //	T/<operation>/set  ──► decode ──► Device.Submit, or Device.Reject
 //	T/stop/set         ──► Device.Stop, on two connections
-//	Device.Snapshot    ──► T/state, retained: the newest only
+//	Device.View        ──► T/state, T/health, T/queue, T/history, retained: the newest only
 //	Device.Outbox      ──► T/operation: every event, in order, at least once
+//	Log                ──► T/log: what the process logs, when there is room
 //	the connection     ──► T/availability, retained, with the will
 //
 // A topic that ends in /set is an input. Every other topic is published by the device.
