@@ -155,9 +155,9 @@ func TestAMotorThatIsGoneIsTriedAgainOnDemand(t *testing.T) {
 		r.motor.Lose("cable out")
 		time.Sleep(5 * time.Second)
 		r.settle()
-		r.expect("1 queued", "1 running", "1 retrying motor_disconnected", "1 retrying motor_disconnected")
+		r.expect("1 queued", "1 running", "1 retrying motor_disconnected", "1 running", "1 retrying motor_disconnected")
 		time.Sleep(5 * time.Second)
-		r.expect("1 failed motor_disconnected")
+		r.expect("1 running", "1 failed motor_disconnected")
 		if op := r.last("1"); op.Attempt != 3 {
 			t.Errorf("after %d attempts", op.Attempt)
 		}
@@ -169,7 +169,7 @@ func TestAMotorThatComesBackMovesAtTheNextAttempt(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.submit(home("runs"), retries(2, home("1")))
 		r.motor.Lose("cable out")
-		r.expect("runs queued", "runs running", "1 queued", "runs failed motor_disconnected", "1 retrying motor_disconnected")
+		r.expect("runs queued", "runs running", "1 queued", "runs failed motor_disconnected", "1 running", "1 retrying motor_disconnected")
 		r.motor.Find()
 		r.pause(5*time.Second, 1)
 		r.expect("1 running")

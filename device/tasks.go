@@ -130,13 +130,15 @@ func (d *Device) startNext() {
 func (d *Device) start(t *task) {
 	d.running = t
 	hindrance := d.hindrance(t.operation.Name, d.motor.Status())
-	if hindrance == nil || d.triesAgain(t, hindrance) {
-		t.began()
-	}
 	if hindrance != nil {
+		if d.triesAgain(t, hindrance) {
+			t.began()
+			d.record(t)
+		}
 		d.attempted(outcome{t, Result{}, hindrance})
 		return
 	}
+	t.began()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.cancel = cancel
 	var speedSet <-chan struct{}
