@@ -3,6 +3,7 @@ package motor
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/plate-resort/plate-resort/device"
 	"github.com/plate-resort/plate-resort/motor/dynamixel"
@@ -112,18 +113,17 @@ func (m *Motor) isReleased() bool {
 // leave makes the servo safe before the port is closed by command: with torque off where the motor is
 // released, halted where another servo takes its place.
 func (m *Motor) leave(b *bus) error {
-	ctx, cancel := context.WithTimeout(first(context.Background()), haltTimeout)
-	defer cancel()
 	select {
 	case m.turnOn <- struct{}{}: // nobody switches torque on meanwhile, and nobody can afterwards
-	case <-ctx.Done():
-		return context.Cause(ctx)
+		defer func() { <-m.turnOn }()
+	case <-time.After(haltTimeout): // whoever that is, it does not keep the servo from being made safe
 	}
-	defer func() { <-m.turnOn }()
 	if !m.isReleased() {
 		m.halt(b, m.stops.permit())
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(first(context.Background()), haltTimeout)
+	defer cancel()
 	if err := b.set(ctx, dynamixel.TorqueEnable, 0, 0); err != nil {
 		return err
 	}

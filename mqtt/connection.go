@@ -34,7 +34,7 @@ type connection struct {
 // run connects until ctx ends. An outage is logged once, however many attempts it takes.
 func (c *connection) run(ctx context.Context) {
 	down := false
-	for {
+	for ctx.Err() == nil {
 		err := c.once(ctx, func() {
 			c.log.Info("connected to the broker")
 			down = false
