@@ -83,11 +83,11 @@ func (n Name) Options() []string {
 
 // What the parameters may be.
 const (
-	minTolerance, maxTolerance = 0.1, 5    // degrees
-	maxSeconds                 = 3600      // of every duration
-	maxRetries                 = 100       //
-	maxMotorID                 = 252       //
-	minBaud, maxBaud           = 9600, 4e6 // bits a second
+	minTolerance, maxTolerance = 0.1, 5     // degrees
+	maxSeconds                 = 3600       // of every duration
+	maxRetries                 = 100        //
+	maxMotorID                 = 252        //
+	minBaud, maxBaud           = 9600, 45e5 // bits a second
 )
 
 // validate checks the parameters against the carousel and the motor.

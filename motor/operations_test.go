@@ -16,7 +16,7 @@ func TestStatusHoldsWhatIsKnownOfTheServo(t *testing.T) {
 		number         int32
 		name           string
 		current, loads bool
-	}{{1220, "XC330-T288", true, false}, {1020, "XM430-W350", true, false}, {1060, "XL430-W250", false, true}} {
+	}{{1220, "XC330-T288", true, false}, {1020, "XM430-W350", true, false}, {1060, "XL430-W250", false, true}, {4711, "model 4711", false, false}} {
 		onRig(t, simulator.Config{Model: model.number, Firmware: 46, Angle: 90}, func(t *testing.T, r *rig) {
 			r.connect()
 			s := r.motor.Status()

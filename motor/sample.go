@@ -48,8 +48,9 @@ func (b *bus) sample(ctx context.Context) (sample, error) {
 	if unit := b.model.CurrentUnit; unit > 0 {
 		current := round(float64(get(dynamixel.PresentCurrent))*unit, 1)
 		s.Current = &current
-	} else {
-		load := round(float64(get(dynamixel.PresentCurrent))/10, 1)
+	}
+	if unit := b.model.LoadUnit; unit > 0 {
+		load := round(float64(get(dynamixel.PresentCurrent))*unit, 1)
 		s.Load = &load
 	}
 	return s, nil

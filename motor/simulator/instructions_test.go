@@ -349,7 +349,7 @@ func TestChangingTheModeResetsTheProfile(t *testing.T) {
 			b.write(dynamixel.ProfileVelocity, 50, 0)
 			b.write(dynamixel.ProfileAcceleration, 10, 0)
 			b.write(dynamixel.GoalPWM, 100, 0)
-			b.write(unnamed(84, 2), 1000, 0)
+			b.write(dynamixel.PositionPGain, 1000, 0)
 		}
 		set()
 		b.write(dynamixel.OperatingMode, 3, 0) // the one it is in
@@ -358,6 +358,6 @@ func TestChangingTheModeResetsTheProfile(t *testing.T) {
 		b.read(dynamixel.ProfileVelocity, 0)
 		b.read(dynamixel.ProfileAcceleration, 0)
 		b.read(dynamixel.GoalPWM, 885)
-		b.read(unnamed(84, 2), 900)
+		b.read(dynamixel.PositionPGain, 900)
 	})
 }

@@ -13,13 +13,13 @@ const (
 	maxTurns = 1_048_575
 )
 
-// Registers that only this package needs.
+// The names by which this package knows some registers.
 var (
-	secondaryID        = dynamixel.Register{Address: 12, Size: 1}
-	currentLimit       = dynamixel.Register{Address: 38, Size: 2}
-	goalCurrent        = dynamixel.Register{Address: 102, Size: 2, Signed: true}
-	velocityTrajectory = dynamixel.Register{Address: 136, Size: 4, Signed: true}
-	positionTrajectory = dynamixel.Register{Address: 140, Size: 4, Signed: true}
+	secondaryID        = dynamixel.SecondaryID
+	currentLimit       = dynamixel.CurrentLimit
+	goalCurrent        = dynamixel.GoalCurrent
+	velocityTrajectory = dynamixel.VelocityTrajectory
+	positionTrajectory = dynamixel.PositionTrajectory
 )
 
 // An entry says what a register holds when the servo is new, and what may be written to it.
@@ -38,24 +38,19 @@ func writable(r dynamixel.Register, initial, min, max int32) entry {
 	return entry{Register: r, initial: initial, writable: true, min: min, max: max}
 }
 
-// unnamed is an unsigned register that has no name in Go because nobody looks at it.
-func unnamed(address, size uint16) dynamixel.Register {
-	return dynamixel.Register{Address: address, Size: size}
-}
-
 // controlTable is the table of https://emanual.robotis.com/docs/en/dxl/x/xc330-t288/ in its order. Goals
 // have limits that depend on other registers, and bit fields have gaps: see [Servo.check].
 var controlTable = []entry{
 	fixed(dynamixel.ModelNumber, 1220),
-	fixed(unnamed(2, 4), 0), // Model Information
+	fixed(dynamixel.ModelInformation, 0),
 	fixed(dynamixel.FirmwareVersion, 52),
 	writable(dynamixel.ID, 1, 0, int32(dynamixel.MaxID)),
-	writable(dynamixel.BaudRate, 1, 0, int32(len(dynamixel.Bauds)-1)),
+	writable(dynamixel.BaudRate, 1, 0, 6),
 	writable(dynamixel.ReturnDelayTime, 250, 0, 254),
 	writable(dynamixel.DriveMode, 0, 0, 0x0D),
 	writable(dynamixel.OperatingMode, dynamixel.ModePosition, 0, 16),
-	writable(secondaryID, 255, 253, 255), // a second id is not simulated: only what switches it off
-	writable(unnamed(13, 1), 2, 2, 2),    // Protocol Type: the remote control protocols are not simulated
+	writable(secondaryID, 255, 253, 255),      // a second id is not simulated: only what switches it off
+	writable(dynamixel.ProtocolType, 2, 2, 2), // the remote control protocols are not simulated
 	writable(dynamixel.HomingOffset, 0, -1_044_479, 1_044_479),
 	writable(dynamixel.MovingThreshold, 10, 0, 1023),
 	writable(dynamixel.TemperatureLimit, 70, 0, 100),
@@ -67,21 +62,21 @@ var controlTable = []entry{
 	writable(dynamixel.MaxPositionLimit, 4095, 0, 4095),
 	writable(dynamixel.MinPositionLimit, 0, 0, 4095),
 	writable(dynamixel.StartupConfiguration, 0, 0, 3),
-	writable(unnamed(62, 1), 255, 1, 255), // PWM Slope
+	writable(dynamixel.PWMSlope, 255, 1, 255),
 	writable(dynamixel.Shutdown, 52, 0, 0x3D),
 
 	writable(dynamixel.TorqueEnable, 0, 0, 1),
 	writable(dynamixel.LED, 0, 0, 1),
 	writable(dynamixel.StatusReturnLevel, 2, 0, 2),
-	fixed(unnamed(69, 1), 0), // Registered Instruction
+	fixed(dynamixel.RegisteredInstruction, 0),
 	fixed(dynamixel.HardwareErrorStatus, 0),
-	writable(unnamed(76, 2), 1200, 0, 16383), // Velocity I Gain
-	writable(unnamed(78, 2), 40, 0, 16383),   // Velocity P Gain
-	writable(unnamed(80, 2), 0, 0, 16383),    // Position D Gain
-	writable(unnamed(82, 2), 0, 0, 16383),    // Position I Gain
-	writable(unnamed(84, 2), 900, 0, 16383),  // Position P Gain
-	writable(unnamed(88, 2), 0, 0, 16383),    // Feedforward 2nd Gain
-	writable(unnamed(90, 2), 0, 0, 16383),    // Feedforward 1st Gain
+	writable(dynamixel.VelocityIGain, 1200, 0, 16383),
+	writable(dynamixel.VelocityPGain, 40, 0, 16383),
+	writable(dynamixel.PositionDGain, 0, 0, 16383),
+	writable(dynamixel.PositionIGain, 0, 0, 16383),
+	writable(dynamixel.PositionPGain, 900, 0, 16383),
+	writable(dynamixel.Feedforward2ndGain, 0, 0, 16383),
+	writable(dynamixel.Feedforward1stGain, 0, 0, 16383),
 	writable(dynamixel.BusWatchdog, 0, 0, 127),
 	writable(dynamixel.GoalPWM, 885, -885, 885),
 	writable(goalCurrent, 910, -910, 910),
@@ -100,7 +95,7 @@ var controlTable = []entry{
 	fixed(positionTrajectory, 0),
 	fixed(dynamixel.PresentInputVoltage, 120), // 12.0 V
 	fixed(dynamixel.PresentTemperature, 31),
-	fixed(unnamed(147, 1), 0), // Backup Ready
+	fixed(dynamixel.BackupReady, 0),
 }
 
 // entryAt returns the entry of the register that begins at address.
