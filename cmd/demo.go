@@ -31,18 +31,10 @@ func newDemo() *cobra.Command {
 
 func demo(ctx context.Context, out io.Writer, listen string) error {
 	s, err := loadSettings(func(env *environment) {
-		*env = environment{
-			DeviceID: "demo", LogLevel: env.LogLevel, LogFormat: env.LogFormat,
-			MQTTBroker: "tcp://" + listen, MQTTBaseTopic: env.MQTTBaseTopic, MQTTKeepalive: env.MQTTKeepalive,
-			MotorPort: "simulated", MotorBaud: "57600", MotorID: "1",
-			Hotels: env.Hotels, RoomsPerHotel: env.RoomsPerHotel,
-			OffsetAngle: env.OffsetAngle, RotationDirection: env.RotationDirection,
-			Speed: env.Speed, Acceleration: env.Acceleration, Tolerance: env.Tolerance,
-			MoveTimeout: env.MoveTimeout, HealthInterval: env.HealthInterval, QueueSize: env.QueueSize,
-			TemperatureLimit: env.TemperatureLimit, CurrentLimit: env.CurrentLimit,
-			VoltageMin: env.VoltageMin, VoltageMax: env.VoltageMax,
-			Retries: env.Retries, RetryDelay: env.RetryDelay, MQTTOfflineCommands: env.MQTTOfflineCommands,
-		}
+		env.DeviceID = "demo"
+		env.MQTTBroker, env.MQTTUsername, env.MQTTPassword, env.MQTTPasswordFile = "tcp://"+listen, "", "", ""
+		env.MQTTCaFile, env.MQTTCertFile, env.MQTTKeyFile = "", "", ""
+		env.MotorPort, env.MotorBaud, env.MotorID = "simulated", "57600", "1"
 	})
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package device
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,12 +34,6 @@ type Parameters struct {
 	TimeoutSeconds    *float64   `json:"timeout_seconds,omitempty"`     // of each attempt
 	Retries           *int       `json:"retries,omitempty"`             // how many more attempts it has
 	RetryDelaySeconds *float64   `json:"retry_delay_seconds,omitempty"` // before each of them
-}
-
-// Overrides are the settings of a precise move that a command may override.
-var Overrides = []string{
-	"switch_error", "stage1_timeout", "pulse_pwm_start", "pulse_duration", "pulse_rest", "pwm_step", "pwm_max",
-	"motion_threshold", "pwm_backoff_step", "max_step_factor", "pulse_max", "stall_pulses",
 }
 
 // Fields lists the parameters of the operation, besides the options.
@@ -116,13 +109,8 @@ func (d *Device) validate(c Command) *Error {
 	if p.Port != nil && *p.Port == "" {
 		return Errorf(CodeInvalidPayload, "port is empty; it must be the name of a serial port, such as /dev/ttyUSB0")
 	}
-	for name, value := range p.Overrides {
-		if !slices.Contains(Overrides, name) {
-			return Errorf(CodeInvalidPayload, "unknown override %q; there are %s", name, strings.Join(Overrides, ", "))
-		}
-		if value == nil || !(*value > 0) {
-			return Errorf(CodeInvalidPayload, "the override %q must be a number above 0", name)
-		}
+	if err := d.precise.validateOverrides(p.Overrides); err != nil {
+		return err
 	}
 	fastest := 32767
 	if limit := d.motor.Status().SpeedLimit; limit > 0 {

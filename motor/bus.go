@@ -51,8 +51,13 @@ type bus struct {
 
 	// What identify has found out.
 	model      dynamixel.Model
+	known      bool // the model
 	firmware   int
-	speedLimit int // 0.229 rpm
+	speedLimit int   // 0.229 rpm
+	pwmLimit   int32 // 0.113 %
+	gain       int32 // Position P Gain as it is except in a pulse
+
+	position atomic.Int32 // the latest, steps
 
 	failed      *atomic.Uint64  // counts the transactions without a good reply
 	onTorqueOff func()          // called after an emergency stop has been read back

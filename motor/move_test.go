@@ -66,9 +66,16 @@ func TestMoveBeginsWithItsGoal(t *testing.T) {
 		if took := first.at.Sub(called); took > onWire+time.Millisecond {
 			t.Errorf("the servo had it after %v; its bytes take %v", took, onWire)
 		}
-		for _, i := range r.since(before + 1) {
+		all := r.since(before)
+		if second := all[1]; !second.writes(dynamixel.BusWatchdog, 50) {
+			t.Errorf("the second instruction is %+v, not the watchdog's second", second.Packet)
+		}
+		if last := all[len(all)-1]; !last.writes(dynamixel.BusWatchdog, 0) {
+			t.Errorf("the last instruction is %+v, not the watchdog's end", last.Packet)
+		}
+		for _, i := range all[2 : len(all)-1] {
 			if !i.samples() {
-				t.Errorf("later there was %+v", i.Packet)
+				t.Errorf("between them there was %+v", i.Packet)
 			}
 		}
 	})
@@ -81,8 +88,8 @@ func TestMoveEndsWithinAPollOfRest(t *testing.T) {
 			before := r.count()
 			o := r.moveTo(goal)
 			rest := r.since(before)[0].at.Add(seconds(float64(r.servo.Register(dynamixel.GoalPosition)) / stepsPerSecond))
-			const poll, transaction = 20 * time.Millisecond, 10 * time.Millisecond
-			if late := o.at.Sub(rest); late < 0 || late > poll+transaction {
+			const poll, sample, disarm = 20 * time.Millisecond, 10 * time.Millisecond, 5 * time.Millisecond
+			if late := o.at.Sub(rest); late < 0 || late > poll+sample+disarm {
 				t.Errorf("MoveTo(%v) ended %v after the servo had come to rest", goal, late)
 			}
 		})
@@ -303,10 +310,70 @@ func TestMoveWithoutAServo(t *testing.T) {
 		r.unplug()
 		r.run()
 		called := time.Now()
-		_, err := r.motor.MoveTo(t.Context(), device.Move{Goal: 90})
+		_, err := r.motor.MoveTo(t.Context(), plain(90))
 		failed(t, err, device.CodeMotorDisconnected)
 		if took := time.Since(called); took != 0 {
 			t.Errorf("it took %v to say so", took)
 		}
 	})
+}
+
+func TestSpeedReachesARunningMove(t *testing.T) {
+	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+		r.connect()
+		began := time.Now()
+		done := r.begin(t.Context(), 300)
+		time.Sleep(time.Second) // at 68.7° a second
+		if err := r.motor.SetSpeed(t.Context(), 100); err != nil {
+			t.Error(err)
+		}
+		o := <-done
+		if off := o.Angle.From(300); o.err != nil || off < -0.5 || off > 0.5 {
+			t.Errorf("it ended at %v, %v", o.Angle, o.err)
+		}
+		slow, fast := 68.7, 137.4
+		want := seconds(1 + (300-slow)/fast)
+		if took := o.at.Sub(began); took < want-50*time.Millisecond || took > want+300*time.Millisecond {
+			t.Errorf("it took %v, want about %v", took, want)
+		}
+	})
+}
+
+func TestSpeedAtRestMovesNothing(t *testing.T) {
+	onRig(t, simulator.Config{Angle: 40}, func(t *testing.T, r *rig) {
+		r.connect()
+		r.moveTo(90)
+		before := r.count()
+		if err := r.motor.SetSpeed(t.Context(), 100); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		for _, i := range r.since(before) {
+			if goal, ok := i.write(dynamixel.GoalPosition); ok {
+				t.Errorf("the goal was set to %d", goal)
+			}
+		}
+	})
+}
+
+// What is in the way is noticed while the profile runs on.
+func TestJamIsNoticedBeforeTheProfileEnds(t *testing.T) {
+	for speed, most := range map[int]time.Duration{5: 1500 * time.Millisecond, 50: 700 * time.Millisecond, 320: 700 * time.Millisecond} {
+		onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+			r.config.Speed = speed
+			r.connect()
+			r.servo.SetFaults(simulator.Faults{Jam: true})
+			began := time.Now()
+			o := <-r.begin(t.Context(), 350)
+			failed(t, o.err, device.CodeStalled)
+			if took := time.Since(began); took > most {
+				t.Errorf("at a speed of %d it took %v", speed, took)
+			}
+			r.servo.SetFaults(simulator.Faults{})
+			time.Sleep(time.Second)
+			if at := r.servo.Register(dynamixel.PresentPosition); at > 6 {
+				t.Errorf("freed, it went on to %d", at)
+			}
+		})
+	}
 }

@@ -76,13 +76,13 @@ func TestMoveThatNamesItsTolerance(t *testing.T) {
 			r.servo.SetFaults(simulator.Faults{Jam: true})
 		}
 		go jam()
-		if _, err := r.motor.MoveTo(t.Context(), device.Move{Goal: 90}); err != nil {
+		if _, err := r.motor.MoveTo(t.Context(), plain(90)); err != nil {
 			t.Errorf("without a tolerance a move may end where friction leaves it: %v", err)
 		}
 		r.servo.SetFaults(simulator.Faults{})
 		r.moveTo(0)
 		go jam()
-		_, err := r.motor.MoveTo(t.Context(), device.Move{Goal: 90, Tolerance: 1})
+		_, err := r.motor.MoveTo(t.Context(), device.Move{Goal: 90, Tolerance: 1, Window: 1})
 		failed(t, err, device.CodeStalled)
 	})
 }
@@ -91,7 +91,7 @@ func TestMoveThatNamesItsTimeout(t *testing.T) {
 	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
 		r.connect()
 		began := time.Now()
-		_, err := r.motor.MoveTo(t.Context(), device.Move{Goal: 350, Timeout: time.Second})
+		_, err := r.motor.MoveTo(t.Context(), device.Move{Goal: 350, Tolerance: 0.5, Window: 3, Timeout: time.Second})
 		failed(t, err, device.CodeTimeout)
 		if took := time.Since(began); took < time.Second || took > 1200*time.Millisecond {
 			t.Errorf("it took %v", took)

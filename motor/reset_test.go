@@ -36,7 +36,7 @@ func TestResetOfAnOldPressReleasesNothing(t *testing.T) {
 		second := r.press()
 		before := r.count()
 		failed(t, r.motor.Reset(t.Context(), first.Number), device.CodeEmergencyStopped)
-		_, err := r.motor.MoveTo(t.Context(), device.Move{Goal: 90})
+		_, err := r.motor.MoveTo(t.Context(), plain(90))
 		failed(t, err, device.CodeEmergencyStopped)
 		if m := r.motionAfter(before); len(m) > 0 {
 			t.Error(m)
@@ -115,7 +115,7 @@ func TestResetThatTheServoRefusesReleasesNothing(t *testing.T) {
 		failed(t, r.motor.Reset(t.Context(), p.Number), device.CodeMotorFault)
 		r.servo.PowerCycle()
 		time.Sleep(11 * time.Second)
-		_, err := r.motor.MoveTo(t.Context(), device.Move{Goal: 90})
+		_, err := r.motor.MoveTo(t.Context(), plain(90))
 		failed(t, err, device.CodeEmergencyStopped)
 		r.holds(dynamixel.TorqueEnable, 0)
 		r.reset(p.Number)

@@ -42,7 +42,7 @@ var scenarios = []struct {
 		return nil
 	}},
 	{"moving", true, func(r *rig) error {
-		arrival, err := r.motor.MoveTo(r.t.Context(), device.Move{Goal: 10})
+		arrival, err := r.motor.MoveTo(r.t.Context(), plain(10))
 		if off := arrival.Angle.From(10); err == nil && (off < -0.5 || off > 0.5) {
 			return fmt.Errorf("MoveTo(10°) reports success at %v", arrival.Angle)
 		}
@@ -51,13 +51,13 @@ var scenarios = []struct {
 	{"cancelling", true, func(r *rig) error {
 		ctx, cancel := context.WithTimeout(r.t.Context(), 200*time.Millisecond)
 		defer cancel()
-		r.motor.MoveTo(ctx, device.Move{Goal: 90})
+		r.motor.MoveTo(ctx, plain(90))
 		return nil
 	}},
 	{"stalling", true, func(r *rig) error {
 		r.servo.SetFaults(simulator.Faults{Jam: true})
 		defer r.servo.SetFaults(simulator.Faults{})
-		r.motor.MoveTo(r.t.Context(), device.Move{Goal: 2})
+		r.motor.MoveTo(r.t.Context(), plain(2))
 		return nil
 	}},
 }
@@ -109,7 +109,7 @@ func TestStopAtEveryInstruction(t *testing.T) {
 					if err != nil {
 						failed(t, err, device.CodeEmergencyStopped)
 					}
-					_, err = r.motor.MoveTo(t.Context(), device.Move{Goal: 20})
+					_, err = r.motor.MoveTo(t.Context(), plain(20))
 					failed(t, err, device.CodeEmergencyStopped)
 
 					r.servo.Turn(5) // what it stands at is not the old goal

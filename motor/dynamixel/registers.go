@@ -112,6 +112,10 @@ const (
 // StepsPerTurn is the resolution of the position registers.
 const StepsPerTurn = 4096
 
+// MaxPosition limits [GoalPosition] in [ModeExtendedPosition], in steps either way: 256 turns.
+// https://emanual.robotis.com/docs/en/dxl/x/xc330-t288/#goal-position116
+const MaxPosition = 1_048_575
+
 // RPMPerUnit is the unit of the velocity registers, in revolutions per minute.
 const RPMPerUnit = 0.229
 
