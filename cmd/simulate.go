@@ -37,7 +37,7 @@ func newSimulate() *cobra.Command {
 				port = link
 			}
 			fmt.Fprintf(c.OutOrStdout(), "A servo with id %d at %d baud is on %s\n", id, baud, port)
-			return simulator.New(simulator.Config{ID: id, Baud: baud}).Serve(c.Context(), line)
+			return simulator.New(simulator.Config{ID: &id, Baud: baud}).Serve(c.Context(), line)
 		},
 	}
 	c.Flags().StringVar(&link, "link", "", "make a symbolic link of this name to the terminal")

@@ -173,7 +173,7 @@ func TestConnectingToAServoWithAHardwareError(t *testing.T) {
 }
 
 func TestConnectingLeavesAnotherServoAlone(t *testing.T) {
-	onRig(t, simulator.Config{ID: 2}, func(t *testing.T, r *rig) {
+	onRig(t, simulator.Config{ID: new(byte(2))}, func(t *testing.T, r *rig) {
 		r.run()
 		r.await("disconnected", disconnected)
 		if n := r.count(); n != 0 {

@@ -138,10 +138,10 @@ func (j *journey) follow(ctx context.Context) (sample, error) {
 			stood = s
 		}
 		off, still := j.off(s), s.At.Sub(stood.At)
-		settled := !s.Moving && still >= settleTime
+		settled := s.rests() && still >= settleTime
 		stuck := s.Moving && still >= stallTime && abs(s.trajectory-s.position) > stallError
 		switch {
-		case !s.Moving && within(off, j.move.Tolerance):
+		case s.rests() && within(off, j.move.Tolerance):
 			return s, nil
 		case settled:
 			tripped, err := j.bus.hasTripped(ctx)

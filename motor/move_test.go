@@ -16,6 +16,10 @@ import (
 // stepsPerSecond is the speed of a profile velocity of 50: 50 · 0.229 rpm of 4096 steps.
 const stepsPerSecond = 50 * 0.229 * 4096 / 60
 
+// lag is by how much the horn is late where its profile is: it takes an error to turn, of 900 / 128 of PWM
+// for each step, and 885 of PWM to turn at 320 · 0.229 rpm.
+const lag = 25150 * time.Microsecond
+
 // seconds is a duration.
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
@@ -35,17 +39,18 @@ func TestMoveArrives(t *testing.T) {
 			for _, g := range goals {
 				from, before := r.servo.Register(dynamixel.PresentPosition), r.count()
 				o := r.moveTo(g.goal)
-				if o.Stage != "position" || o.Angle != (device.Degrees(g.step)*360/4096) {
+				if o.Stage != "position" {
 					t.Errorf("MoveTo(%v): arrival %+v", g.goal, o.Arrival)
 				}
+				if s := r.motor.Status(); s.Reading.Angle != o.Angle || s.Reading.Moving || !s.Torque {
+					t.Errorf("status after the move %+v", s)
+				}
+				r.settle()
 				r.holds(dynamixel.PresentPosition, g.step)
 				for _, i := range r.since(before) {
 					if i.position < min(from, g.step) || i.position > max(from, g.step) {
 						t.Fatalf("on the way from %d to %d it was at %d", from, g.step, i.position)
 					}
-				}
-				if s := r.motor.Status(); s.Reading.Angle != o.Angle || s.Reading.Moving || !s.Torque {
-					t.Errorf("status after the move %+v", s)
 				}
 			}
 		})
@@ -88,8 +93,9 @@ func TestMoveEndsWithinAPollOfRest(t *testing.T) {
 			before := r.count()
 			o := r.moveTo(goal)
 			rest := r.since(before)[0].at.Add(seconds(float64(r.servo.Register(dynamixel.GoalPosition)) / stepsPerSecond))
+			const settled = 120 * time.Millisecond // behind its profile
 			const poll, sample, disarm = 20 * time.Millisecond, 10 * time.Millisecond, 5 * time.Millisecond
-			if late := o.at.Sub(rest); late < 0 || late > poll+sample+disarm {
+			if late := o.at.Sub(rest); late < 0 || late > settled+poll+sample+disarm {
 				t.Errorf("MoveTo(%v) ended %v after the servo had come to rest", goal, late)
 			}
 		})
@@ -170,7 +176,7 @@ func TestMoveCancelledWhileItsGoalIsNotAcknowledged(t *testing.T) {
 		r.connect()
 		ctx, cancel := context.WithCancel(t.Context())
 		r.once(func(i instruction) bool { return i.writes(dynamixel.GoalPosition, 2048) }, func() {
-			r.servo.SetFaults(simulator.Faults{Drop: 1}) // the servo goes, but its reply is lost
+			r.servo.SetFaults(simulator.Faults{DropNext: 1}) // the servo goes, but its reply is lost
 			cancel()
 		})
 		if o := <-r.begin(ctx, 180); o.err == nil {
@@ -216,6 +222,7 @@ func TestMoveTimesOut(t *testing.T) {
 		if goal, ok := r.since(before)[0].write(dynamixel.GoalPosition); !ok || goal != 3982 {
 			t.Errorf("goal %d (%v)", goal, ok)
 		}
+		r.settle()
 		stopped := r.servo.Register(dynamixel.PresentPosition)
 		time.Sleep(5 * time.Second)
 		r.holds(dynamixel.PresentPosition, stopped)
@@ -238,7 +245,7 @@ func TestMoveThatFrictionEnds(t *testing.T) {
 		onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
 			r.connect()
 			done := r.begin(t.Context(), 90)
-			time.Sleep(seconds(float64((90 - short) / 360 * 4096 / stepsPerSecond)))
+			time.Sleep(lag + seconds(float64((90-short)/360*4096/stepsPerSecond)))
 			r.servo.SetFaults(simulator.Faults{Jam: true})
 			o := <-done
 			if code != "" {

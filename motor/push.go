@@ -42,7 +42,7 @@ func (j *journey) push(ctx context.Context, s sample) (end sample, pulses int, e
 		moved := toDegrees(abs(s.position - before.position))
 		passed := (j.off(s) > 0) != (j.off(before) > 0)
 		switch {
-		case !s.Moving && within(j.off(s), j.move.Tolerance):
+		case s.rests() && within(j.off(s), j.move.Tolerance):
 			return s, pulses, nil
 		case moved < settings.MotionThreshold:
 			if idle++; idle >= settings.StallPulses {
@@ -88,7 +88,7 @@ func (j *journey) attend(ctx context.Context, long time.Duration, arriving bool)
 		if err != nil {
 			return sample{}, err
 		}
-		if time.Since(began) >= long || arriving && !s.Moving && within(j.off(s), j.move.Tolerance/2) {
+		if time.Since(began) >= long || arriving && s.rests() && within(j.off(s), j.move.Tolerance/2) {
 			return s, nil
 		}
 		if err := j.wait(ctx, poll.C); err != nil {

@@ -16,6 +16,7 @@ func TestResetHoldsTheCarouselWhereItStands(t *testing.T) {
 			r.moveTo(40)
 			p := r.press()
 			r.servo.Turn(turned)
+			r.settle()
 			stands := fold(r.servo.Register(dynamixel.PresentPosition))
 			r.reset(p.Number)
 			r.isHeldInPlace()

@@ -238,9 +238,14 @@ func (r *rig) holds(register dynamixel.Register, want int32) {
 	}
 }
 
+// settle waits until a horn that was on its way has followed its profile to the end, or has coasted: what
+// the driver takes for the end may be some steps before it.
+func (r *rig) settle() { time.Sleep(150 * time.Millisecond) }
+
 // isHeldInPlace checks that the servo has torque and nowhere to go.
 func (r *rig) isHeldInPlace() {
 	r.t.Helper()
+	r.settle()
 	r.holds(dynamixel.TorqueEnable, 1)
 	r.holds(dynamixel.GoalPosition, fold(r.servo.Register(dynamixel.PresentPosition)))
 	r.holds(dynamixel.Moving, 0)

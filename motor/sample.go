@@ -59,6 +59,10 @@ func (b *bus) sample(ctx context.Context) (sample, error) {
 	return s, nil
 }
 
+// rests reports whether the servo stands, and not only for a moment as what swings about its goal does: the
+// velocity is 0 or the least that there is, 1.4° a second.
+func (s sample) rests() bool { return !s.Moving && abs(s.velocity) <= 1 }
+
 // degreesPerSecond is the unit of the velocity registers.
 const degreesPerSecond = dynamixel.RPMPerUnit * 360 / 60
 

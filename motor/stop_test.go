@@ -189,9 +189,9 @@ func TestEveryPressIsAnswered(t *testing.T) {
 
 func TestStopInsistsOnTorqueOff(t *testing.T) {
 	for name, faults := range map[string]simulator.Faults{
-		"lost replies":    {Drop: 2},
-		"damaged replies": {Corrupt: 2},
-		"noise":           {Noise: []byte{0xFF, 0xFF, 0xFD, 0x00, 0x01, 0x10, 0x00}},
+		"lost replies":    {DropNext: 2},
+		"damaged replies": {CorruptNext: 2},
+		"noise":           {NoiseNext: []byte{0xFF, 0xFF, 0xFD, 0x00, 0x01, 0x10, 0x00}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
@@ -210,7 +210,7 @@ func TestStopGoesAheadOfARepetition(t *testing.T) {
 		before := r.count()
 		var press device.Press
 		r.once(func(i instruction) bool { return i.writes(dynamixel.GoalPosition, 1024) }, func() {
-			r.servo.SetFaults(simulator.Faults{Drop: 1})
+			r.servo.SetFaults(simulator.Faults{DropNext: 1})
 			press = r.motor.Stop()
 		})
 		o := <-r.begin(t.Context(), 90)

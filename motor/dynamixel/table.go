@@ -34,7 +34,7 @@ const (
 )
 
 // common is what all models have, in the order of addresses. Where they differ, the limits are the widest and
-// the initial value is 0; the variants say which they are.
+// the initial value is 0, or what most have; the variants say which they are.
 var common = []Entry{
 	readOnly(ModelNumber, 0),
 	readOnly(ModelInformation, 0),
@@ -67,7 +67,7 @@ var common = []Entry{
 	writable(VelocityPGain, 0, 0, maxGain),
 	writable(PositionDGain, 0, 0, maxGain),
 	writable(PositionIGain, 0, 0, maxGain),
-	writable(PositionPGain, 0, 0, maxGain),
+	writable(PositionPGain, 800, 0, maxGain),
 	writable(Feedforward2ndGain, 0, 0, maxGain),
 	writable(Feedforward1stGain, 0, 0, maxGain),
 	writable(BusWatchdog, 0, 0, 127),

@@ -50,9 +50,22 @@ func (s *Servo) serve(ctx context.Context, line io.ReadWriter) error {
 	buf := make([]byte, maxLength)
 	for {
 		n, err := line.Read(buf)
+		wire := s.wire()              // also for a status that changes it
 		begin, count := time.Now(), 0 // count bytes have gone over the wire since begin
 		if free.After(begin) {
 			begin = free
+		}
+		if wire.echo {
+			if err := sleep(ctx, begin.Add(wire.time(n))); err != nil {
+				return err
+			}
+			if _, err := line.Write(buf[:n]); err != nil {
+				return err
+			}
+		}
+		if !wire.matches(line) { // the servo hears something that is no packet
+			parser.Reset()
+			count, n = n, 0
 		}
 		for i := range n {
 			count++
@@ -61,37 +74,80 @@ func (s *Servo) serve(ctx context.Context, line io.ReadWriter) error {
 			if !ok {
 				continue
 			}
-			received := begin.Add(s.wireTime(count))
+			received := begin.Add(wire.time(count))
 			if err := sleep(ctx, received); err != nil {
 				return err
 			}
-			status := s.execute(packet)
+			status, late := s.answer(packet)
 			if len(status) == 0 {
 				continue
 			}
-			begin, count = received.Add(s.returnDelay()+s.wireTime(len(status))), 0
+			begin, count = received.Add(wire.delay+late+wire.time(len(status))), 0
 			if err := sleep(ctx, begin); err != nil {
 				return err
+			}
+			if !wire.matches(line) {
+				status = s.garble(status)
 			}
 			if _, err := line.Write(status); err != nil {
 				return err
 			}
 		}
-		free = begin.Add(s.wireTime(count))
+		free = begin.Add(wire.time(count))
 		if err != nil {
 			return err
 		}
 	}
 }
 
-// wireTime is how long that many bytes take at the servo's baud rate.
-func (s *Servo) wireTime(bytes int) time.Duration {
-	baud := dynamixel.Bauds[s.Register(dynamixel.BaudRate)]
-	return time.Duration(bytes) * bitsPerByte * time.Second / time.Duration(baud)
+// answer carries out an instruction and returns what comes out of the line, and by how much that is late.
+func (s *Servo) answer(p dynamixel.Packet) ([]byte, time.Duration) {
+	status := s.execute(p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.spoil(status)
 }
 
-func (s *Servo) returnDelay() time.Duration {
-	return time.Duration(s.Register(dynamixel.ReturnDelayTime)) * delayUnit
+// A wire is how bytes are sent over the line.
+type wire struct {
+	baud  int           // bits a second
+	delay time.Duration // before a status
+	echo  bool
+}
+
+func (s *Servo) wire() wire {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return wire{
+		baud:  dynamixel.Bauds[s.get(dynamixel.BaudRate)],
+		delay: time.Duration(s.get(dynamixel.ReturnDelayTime)) * delayUnit,
+		echo:  s.faults.Echo,
+	}
+}
+
+// time is how long that many bytes take.
+func (w wire) time(bytes int) time.Duration {
+	return time.Duration(bytes) * bitsPerByte * time.Second / time.Duration(w.baud)
+}
+
+// matches reports whether the host, as far as the line knows, has a rate at which it understands the servo
+// and is understood: a receiver samples each bit in its middle, which the last of ten must not miss.
+func (w wire) matches(line io.ReadWriter) bool {
+	l, ok := line.(interface{ HostBaud() int })
+	if !ok {
+		return true
+	}
+	host := l.HostBaud()
+	return host == 0 || abs(host-w.baud) < w.baud/2/bitsPerByte
+}
+
+func abs(n int) int { return max(n, -n) }
+
+// garble is what a host at another rate takes a status for.
+func (s *Servo) garble(status []byte) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.noise(len(status))
 }
 
 // sleep waits until then, or returns the context's error.
