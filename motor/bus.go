@@ -185,13 +185,13 @@ func (b *bus) torqueOff() {
 // the next exchange. An error of the port, or a servo that is mute for too long, ends the bus.
 func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 	size := dynamixel.StatusSize(params)
-	deadline := time.Now().Add(b.wireTime(len(packet)+size) + replyMargin)
+	deadline := time.Now().Add(wireTime(len(packet)+size, b.baud) + replyMargin)
 	b.parser.Reset()
 	b.parser.MaxLength = 2 * size // every byte of it could be stuffed
 	if err := b.port.ResetInputBuffer(); err != nil {
 		return dynamixel.Packet{}, b.fail(err)
 	}
-	if err := b.write(packet, deadline); err != nil {
+	if err := write(b.port, packet, deadline); err != nil {
 		return dynamixel.Packet{}, b.fail(err)
 	}
 	for late := false; ; {
@@ -233,12 +233,12 @@ func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 }
 
 // write sends a packet. A port whose other side has stopped taking bytes blocks, and nothing ends that: the
-// bus is then lost, with the goroutine that waits.
-func (b *bus) write(packet []byte, deadline time.Time) error {
+// port is then lost, with the goroutine that waits.
+func write(port Port, packet []byte, deadline time.Time) error {
 	written := make(chan error, 1)
 	go func() {
 		for len(packet) > 0 {
-			n, err := b.port.Write(packet)
+			n, err := port.Write(packet)
 			if err != nil {
 				written <- err
 				return
@@ -259,13 +259,17 @@ func (b *bus) write(packet []byte, deadline time.Time) error {
 
 func (b *bus) fail(err error) error {
 	b.failed.Add(1)
-	b.err = fmt.Errorf("the serial port has failed, is the adapter still plugged in? %w", err)
+	b.err = portFailed(err)
 	return b.err
 }
 
+func portFailed(err error) error {
+	return fmt.Errorf("the serial port has failed, is the adapter still plugged in? %w", err)
+}
+
 // wireTime is how long that many bytes take on the wire: 10 bits each.
-func (b *bus) wireTime(bytes int) time.Duration {
-	return time.Duration(bytes) * 10 * time.Second / time.Duration(b.baud)
+func wireTime(bytes, baud int) time.Duration {
+	return time.Duration(bytes) * 10 * time.Second / time.Duration(baud)
 }
 
 // urgency marks a context whose transactions go before the others.
