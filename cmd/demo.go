@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 
@@ -47,7 +48,7 @@ func demo(ctx context.Context, out io.Writer, listen string) error {
 	s.brokers = []string{"tcp://" + mqttBroker.Addr().String()}
 
 	servo := simulator.New(simulator.Config{})
-	var open openFunc
+	var open func(*slog.Logger) openFunc
 	switch line, err := simulator.OpenPTY(""); {
 	case err == nil:
 		s.port = line.Path()
@@ -55,7 +56,9 @@ func demo(ctx context.Context, out io.Writer, listen string) error {
 		defer start(func(ctx context.Context) error { return servo.Serve(ctx, line) })()
 	case errors.Is(err, errors.ErrUnsupported):
 		host, line := simulator.Pipe()
-		open = func(string, int) (motor.Port, error) { return host, nil }
+		open = func(*slog.Logger) openFunc {
+			return func(string, int) (motor.Port, error) { return host, nil }
+		}
 		defer start(func(ctx context.Context) error { return servo.Serve(ctx, line) })()
 	default:
 		return err

@@ -71,3 +71,17 @@ func TestScanEndsAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// A device has its port to itself.
+func TestScanOfAPortInUse(t *testing.T) {
+	t.Parallel()
+	d := newDevice(t)
+	p := scan(t, 1, "--port", d.terminal, "--baud", "57600,1000000")
+	p.awaitText(t, "serial port "+d.terminal+" is in use by another program")
+	if n := p.count("in use"); n != 1 {
+		t.Errorf("it is said %d times that the port is in use", n)
+	}
+	if p.count("trying") > 0 {
+		t.Error("the port is scanned")
+	}
+}

@@ -36,11 +36,12 @@ type openFunc = func(port string, baud int) (motor.Port, error)
 
 // serve runs one device until ctx ends. Then the device halts first, the broker is told, and the port
 // is closed.
-func serve(ctx context.Context, s settings, open openFunc, store device.Store, simulated bool) error {
+func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, store device.Store, simulated bool) error {
 	lines := mqtt.NewLog()
 	log := slog.New(lines.Handler(newHandler(s)))
+	motorLog := log.With("part", "motor")
 	m := motor.New(motor.Config{
-		Open:           open,
+		Open:           open(motorLog),
 		Port:           s.port,
 		Baud:           s.baud,
 		ID:             s.id,
@@ -51,7 +52,7 @@ func serve(ctx context.Context, s settings, open openFunc, store device.Store, s
 		Watchdog:       s.watchdog,
 		IdleTimeout:    s.idleTimeout,
 		HealthInterval: s.healthInterval,
-		Log:            log.With("part", "motor"),
+		Log:            motorLog,
 	})
 	d, err := device.New(device.Config{
 		Carousel:   s.carousel,

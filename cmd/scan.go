@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"text/tabwriter"
@@ -45,7 +46,7 @@ func newScan() *cobra.Command {
 			if len(bauds) == 0 {
 				bauds = likelyBauds()
 			}
-			s := scan{open: motor.Serial, out: c.OutOrStdout(), progress: c.ErrOrStderr(), asJSON: asJSON}
+			s := scan{open: motor.Serial(slog.New(slog.DiscardHandler)), out: c.OutOrStdout(), progress: c.ErrOrStderr(), asJSON: asJSON}
 			s.run(c.Context(), distinct(ports), bauds)
 			switch {
 			case len(s.found) == 0 && c.Context().Err() != nil:

@@ -60,7 +60,7 @@ func (b *bench) open(string, int) (motor.Port, error) {
 	case b.tried <- struct{}{}:
 	default:
 	}
-	return motor.Serial(b.link, 57600)
+	return motor.Serial(slog.New(slog.DiscardHandler))(b.link, 57600)
 }
 
 // plug puts the servo at the other end of the link.
