@@ -2,6 +2,7 @@ package motor_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,7 +49,7 @@ func TestMoveGoesOnAfterItsServoHasStoppedByItself(t *testing.T) {
 		r.connect()
 		done := r.begin(t.Context(), 300)
 		time.Sleep(500 * time.Millisecond)
-		freeze.long = 3 * time.Second
+		freeze.long.Store(int64(3 * time.Second))
 		time.Sleep(2 * time.Second)
 		r.holds(dynamixel.BusWatchdog, -1)
 		o := <-done
@@ -59,15 +60,14 @@ func TestMoveGoesOnAfterItsServoHasStoppedByItself(t *testing.T) {
 	})
 }
 
-// A freezer is a port whose next write takes long, once.
+// A freezer is a port that takes long, once.
 type freezer struct {
 	motor.Port
-	long time.Duration
+	long atomic.Int64 // ns
 }
 
 func (f *freezer) SetReadTimeout(timeout time.Duration) error {
-	time.Sleep(f.long) // between a reply and the next instruction
-	f.long = 0
+	time.Sleep(time.Duration(f.long.Swap(0))) // between two instructions
 	return f.Port.SetReadTimeout(timeout)
 }
 
