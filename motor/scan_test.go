@@ -61,8 +61,8 @@ func connectAll(t *testing.T, servos ...*simulator.Servo) motor.Port {
 
 func TestScanFindsEveryServoOnTheLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		last := simulator.New(simulator.Config{ID: 252, Model: 4711, Firmware: 1})
-		hot := simulator.New(simulator.Config{ID: 7, Model: 1060, Firmware: 45})
+		last := simulator.New(simulator.Config{ID: new(byte(252)), Model: 4711, Firmware: 1})
+		hot := simulator.New(simulator.Config{ID: new(byte(7)), Model: 1060, Firmware: 45})
 		hot.Fail(dynamixel.OverheatingError)
 		usual := simulator.New(simulator.Config{})
 		got, err := motor.Scan(t.Context(), connectAll(t, last, hot, usual), 57600)
