@@ -13,6 +13,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/device/payload"
 )
 
 // stopPatience is how long the commands wait for the stop's subscription, before they are subscribed
@@ -21,6 +22,9 @@ const stopPatience = 2 * time.Second
 
 // motorPatience is how long the commands that the broker has kept wait for the first contact with the motor.
 const motorPatience = 10 * time.Second
+
+// source is where the commands come from that the link makes.
+const source = "mqtt"
 
 const stopWarning = "The emergency stop has lost its own connection to the broker; it shares that of the commands until it is back"
 
@@ -208,13 +212,13 @@ func (l *Link) pressed(w way) paho.MessageHandler {
 }
 
 // stopCommand is the command of a stop, with the id if one can be read.
-func stopCommand(payload []byte) *device.Command {
-	c := &device.Command{Name: device.StopOperation, Source: "mqtt"}
+func stopCommand(text []byte) *device.Command {
+	c := &device.Command{Name: device.StopOperation, Source: source}
 	var object struct {
 		ID json.RawMessage `json:"id"`
 	}
-	if len(payload) <= maxPayload && json.Unmarshal(payload, &object) == nil && object.ID != nil {
-		_ = decodeID(c, object.ID) // without a good id the device makes one
+	if len(text) <= maxPayload && json.Unmarshal(text, &object) == nil && object.ID != nil {
+		c.ID, _ = payload.ID(object.ID) // without a good id the device makes one
 	}
 	return c
 }
