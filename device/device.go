@@ -60,6 +60,7 @@ type Device struct {
 	recorder   *recorder
 	outbox     *Outbox
 	warnings   *warnings
+	observe    func(Operation) // of everything that happens; may be nil
 
 	inbox    *inbox
 	finished chan outcome
@@ -189,11 +190,14 @@ func (d *Device) Reject(c Command, err *Error) {
 		c.ID = d.newID()
 	}
 	at := now()
-	answered := d.outbox.addRejection(Operation{
+	op := Operation{
 		ID: c.ID, Name: c.Name, Parameters: c.Parameters, Source: c.Source,
 		State: Rejected, QueuedAt: at, FinishedAt: &at, Error: err,
-	})
-	if answered {
+	}
+	if d.observe != nil {
+		d.observe(op)
+	}
+	if d.outbox.addRejection(op) {
 		d.log.Info("command rejected", "id", c.ID, "operation", c.Name, "error", err)
 	}
 }

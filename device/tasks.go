@@ -13,8 +13,9 @@ type task struct {
 	command   Command
 	operation Operation
 	move      Move
-	started   time.Time // the present attempt
-	press     uint64    // of a reset: the last press it releases
+	started   time.Time                   // the present attempt
+	wait      func(context.Context) error // of a schedule: for the end of its work
+	press     uint64                      // of a reset: the last press it releases
 	cancel    context.CancelFunc
 	givenUp   *Error        // why it is not to go on; nil when it may
 	done      chan struct{} // closed when the goroutine of the present attempt has ended
@@ -61,7 +62,16 @@ func (d *Device) accept(c Command) {
 		d.Reject(c, Errorf(CodeInvalidPayload, "no operation with the id %q is running or waiting", *c.Parameters.Target))
 		return
 	}
+	var wait func(context.Context) error
+	if c.Work != nil {
+		var refusal *Error
+		if wait, refusal = c.Work(); refusal != nil {
+			d.Reject(c, refusal)
+			return
+		}
+	}
 	t := d.newTask(c)
+	t.wait = wait
 	switch {
 	case d.expired(t):
 		d.end(t, Result{}, errExpired)
@@ -340,4 +350,7 @@ func (d *Device) repeat(t *task) {
 func (d *Device) record(t *task) {
 	op := t.operation
 	d.recorder.add(nil, Record{Operation: &op})
+	if d.observe != nil {
+		d.observe(op)
+	}
 }

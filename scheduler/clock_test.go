@@ -1,0 +1,220 @@
+package scheduler_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	hour = time.Hour
+	year = 365 * 24 * hour
+)
+
+func TestAPeriodCountsFromWhenItWasSet(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.sleep(1500 * time.Millisecond)
+		r.set("tick", everyFive)
+		r.sleep(16 * time.Second)
+		r.expect("2026-01-01T00:00:06.5Z", "2026-01-01T00:00:11.5Z", "2026-01-01T00:00:16.5Z")
+		s := r.status("tick")
+		if next := s.NextRun; next == nil || !next.Equal(date("2026-01-01T00:00:21.5Z")) || !s.LastRun.Equal(date("2026-01-01T00:00:16.5Z")) {
+			t.Errorf("the schedule is published as %+v", s)
+		}
+	})
+}
+
+func TestAtComesOnceAndStaysDisabled(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		const at = `{"at":"2026-01-01T08:00:00+01:00","operation":"home"}`
+		r.set("once", at)
+		r.sleep(48 * hour)
+		r.expect("2026-01-01T07:00:00Z")
+		if s := r.status("once"); s.Enabled || s.NextRun != nil || s.LastRun == nil || s.LastOperation == nil {
+			t.Errorf("the schedule is published as %+v", s)
+		}
+		r.set("once", at) // the same again is nothing new
+		r.refused("once", `{"at":"2026-01-01T08:00:00+01:00","operation":"stop"}`, "at is 2026-01-01T07:00:00Z, which has passed: the device's clock says 2026-01-03T00:00:00Z")
+		r = r.restart(hour)
+		r.sleep(hour)
+		r.expect()
+		r.counted("once", 0, 0)
+		if s := r.status("once"); s.Enabled {
+			t.Error("it is enabled after a restart")
+		}
+	})
+}
+
+func TestDowntimeIsCountedAndNotMadeUpFor(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.set("hourly", `{"cron":"@hourly","operation":"home"}`)
+		r.set("once", `{"at":"2026-01-01T02:00:00Z","operation":"home"}`)
+		r.set("paused", `{"cron":"* * * * *","operation":"home","enabled":false}`)
+		r.set("tick", everyFive)
+		r.sleep(12 * time.Second)
+		r.expect("2026-01-01T00:00:05Z", "2026-01-01T00:00:10Z")
+		r = r.restart(5*hour + 1*time.Second) // 05:00:13
+		r.expect()
+		r.counted("hourly", 5, 0)
+		r.counted("once", 1, 0)
+		r.counted("paused", 0, 0)
+		r.counted("tick", 3600, 0) // 00:00:15 to 05:00:10
+		if s := r.status("once"); s.Enabled || s.LastRun != nil {
+			t.Errorf("the missed one is %+v", s)
+		}
+		r.sleep(3 * time.Second)
+		r.expect("2026-01-01T05:00:15Z") // in step with what was
+		r = r.restart(0)
+		r.counted("tick", 3600, 0)
+	})
+}
+
+// The device's process ends and begins within a second of what is due.
+func TestAShortDowntimeIsDowntime(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.set("tick", everyFive)
+		r.sleep(4900 * time.Millisecond)
+		r = r.restart(200 * time.Millisecond)
+		r.expect()
+		r.counted("tick", 1, 0)
+	})
+}
+
+func TestAClockThatIsPutForward(t *testing.T) {
+	for _, by := range []time.Duration{time.Minute + 7*time.Second, 3*hour + 7*time.Second, 50*year + 7*time.Second} {
+		inBubble(t, func(t *testing.T, r *rig) {
+			r.set("tick", everyFive)
+			r.set("hourly", `{"cron":"@hourly","operation":"refresh"}`)
+			r.set("once", `{"at":"2026-01-01T00:00:40Z","operation":"home"}`)
+			r.sleep(6 * time.Second)
+			r.expect("2026-01-01T00:00:05Z")
+			r.step(by) // to …:13
+			stepped := r.now()
+			r.sleep(10 * time.Second)
+			runs := r.runs()
+			for _, run := range runs {
+				if run.Source != "schedule:tick" {
+					t.Errorf("%v: %s ran at %v", by, run.Source, run.at)
+				}
+			}
+			// It is noticed when the next run would have been due.
+			if n := len(runs); n < 1 || n > 2 || runs[0].at.Sub(stepped) > 5*time.Second {
+				t.Errorf("%v: %d runs in the 10 s after the step, the first at %v", by, n, runs)
+			}
+			r.counted("once", 1, 0)
+			hours := int(by / hour)
+			r.counted("hourly", min(hours, 10080), 0)
+			// What was run and what was missed is everything that was due.
+			if s := r.status("tick"); s.MissedRuns+len(runs)+1 != int(r.now().Sub(date("2026-01-01T00:00:00Z"))/(5*time.Second)) {
+				t.Errorf("%v: %d runs were missed and %d made by %v", by, s.MissedRuns, len(runs)+1, r.now())
+			}
+			if w := r.warning("clock"); w != "" {
+				t.Error(w)
+			}
+		})
+	}
+}
+
+// A step that the clock makes now and then, by less than people notice, costs no run.
+func TestAClockThatIsPutRight(t *testing.T) {
+	for _, by := range []time.Duration{-700 * time.Millisecond, 700 * time.Millisecond} {
+		inBubble(t, func(t *testing.T, r *rig) {
+			r.set("tick", everyFive)
+			r.set("once", `{"at":"2026-01-01T00:01:00Z","operation":"home"}`)
+			r.sleep(4500 * time.Millisecond)
+			r.step(by)
+			r.sleep(57 * time.Second)
+			if n := len(r.runs()); n != 13 {
+				t.Errorf("%v: %d runs in a minute, want 12 and the single one", by, n)
+			}
+			r.counted("tick", 0, 0)
+		})
+	}
+}
+
+func TestNothingRunsWhileTheClockIsBehind(t *testing.T) {
+	for _, by := range []time.Duration{2 * hour, 50 * year} {
+		inBubble(t, func(t *testing.T, r *rig) {
+			r.set("tick", everyFive)
+			r.set("hourly", `{"cron":"@hourly","operation":"refresh"}`)
+			r.sleep(hour + 2*time.Second)
+			r.runs()
+			r.step(-by)
+			r.sleep(time.Minute)
+			r.expect()
+			if w := r.warning("clock"); !strings.Contains(w, "The clock is behind: it has been 2026-01-01T01:00:0") {
+				t.Errorf("after a minute the warning is %q", w)
+			}
+			r.set("new", `{"every_seconds":3600,"operation":"home"}`)
+			r.set("early", `{"cron":"* * * * *","operation":"home"}`)
+			r.sleep(hour)
+			r.expect()
+
+			// Also after a restart, as the clock of a board without a battery.
+			r = r.restart(time.Minute)
+			r.sleep(10 * time.Minute)
+			r.expect()
+			if w := r.warning("clock"); w == "" {
+				t.Error("there is no warning after the restart")
+			}
+			r.step(by) // the network is there
+			r.sleep(15 * time.Second)
+			if w := r.warning("clock"); w != "" {
+				t.Error(w)
+			}
+			for _, run := range r.runs() {
+				if run.Source != "schedule:tick" {
+					t.Errorf("%s ran at %v", run.Source, run.at)
+				}
+			}
+		})
+	}
+}
+
+// Each hour was run once, though the clock has shown it twice.
+func TestAClockThatIsPutBackRepeatsNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.set("hourly", `{"cron":"@hourly","operation":"refresh"}`)
+		r.sleep(2*hour + time.Minute)
+		r.step(-90 * time.Minute)
+		r.sleep(3 * hour)
+		r.expect("2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z", "2026-01-01T03:00:00Z")
+	})
+}
+
+func TestWhoDeletesAllTrustsTheClock(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.set("tick", everyFive)
+		r.sleep(6 * time.Second)
+		r.expect("2026-01-01T00:00:05Z")
+		r.step(-10 * year)
+		r.sleep(time.Minute)
+		r.set("tick", `{"delete":true}`)
+		r.sleep(10 * time.Second)
+		if w := r.warning("clock"); w != "" {
+			t.Error(w)
+		}
+		set := r.now()
+		r.set("tick", everyFive)
+		r.sleep(6 * time.Second)
+		r.expect(set.Add(5 * time.Second).Format(time.RFC3339Nano))
+	})
+}
+
+// A machine that sleeps: the wall clock goes on, real time does not.
+func TestSuspend(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.set("morning", `{"cron":"0 8 * * *","operation":"home"}`)
+		r.sleepUntil("2026-01-01T07:59:00Z")
+		r.step(8 * hour)
+		r.sleep(time.Minute)
+		r.expect()
+		r.counted("morning", 1, 0)
+		r.sleepUntil("2026-01-02T07:59:30Z")
+		r.step(27 * time.Second) // and wakes in time
+		r.sleep(time.Minute)
+		if runs := r.runs(); len(runs) != 1 || runs[0].at.Sub(date("2026-01-02T08:00:00Z")) > 10*time.Second {
+			t.Errorf("in the next morning there were %v", runs)
+		}
+	})
+}

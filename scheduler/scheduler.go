@@ -1,0 +1,301 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/plate-resort/plate-resort/device"
+)
+
+const (
+	// lookInterval is the longest time between two looks at the clock while something is to come.
+	lookInterval = 10 * time.Second
+	// slack is how far the clock may be from real time without any of the two being wrong.
+	slack = time.Second
+	// maxLate is how late a run may be.
+	maxLate = time.Minute
+	// endTimeout bounds how long Run waits, when it is told to end, for the store.
+	endTimeout = time.Second
+
+	// source is followed by the schedule's name in the source of a run's operation.
+	source = "schedule:"
+)
+
+// A Device is what the scheduler needs of the device.
+type Device interface {
+	// Submit has a command carried out. It never waits; [Scheduler.Observe] hears of what becomes of it.
+	Submit(device.Command)
+	// Validate tells why a command would never be accepted, or nil.
+	Validate(device.Command) error
+	// Warn sets the warning on a subject; "" takes it back.
+	Warn(subject, message string)
+}
+
+var _ Device = (*device.Device)(nil)
+
+// Config is what a Scheduler is made of.
+type Config struct {
+	Device Device
+	Store  Store
+	NewID  func() string    // makes an id for an operation
+	Now    func() time.Time // the wall clock
+	Log    *slog.Logger
+}
+
+// A Scheduler runs the schedules of one device.
+type Scheduler struct {
+	device  Device
+	newID   func() string
+	now     func() time.Time
+	log     *slog.Logger
+	saver   *saver
+	inbox   *inbox
+	ended   chan struct{} // closed when Run has ended
+	changed chan struct{}
+	view    atomic.Pointer[View]
+
+	// What follows belongs to Run.
+	entries []*entry  // by name
+	known   time.Time // the latest that the clock has shown
+	looked  time.Time // when, in real time, it was last looked at
+	next    View      // what will be published
+	dirty   bool      // it is not what is published
+}
+
+// A View is all schedules by name. It is never changed after it was published.
+type View map[string]*Status
+
+// New makes a scheduler that continues from what the store holds.
+func New(c Config) (*Scheduler, error) {
+	kept, err := c.Store.LoadSchedules()
+	if err != nil {
+		return nil, fmt.Errorf("read the stored schedules: %w", err)
+	}
+	s := &Scheduler{
+		device: c.Device, newID: c.NewID, now: c.Now, log: c.Log,
+		saver: newSaver(c.Store, func(message string) { c.Device.Warn("schedules", message) }, c.Log),
+		inbox: newInbox(), ended: make(chan struct{}), changed: make(chan struct{}, 1),
+		next: make(View),
+	}
+	for _, name := range slices.Sorted(maps.Keys(kept)) {
+		e, err := loadEntry(name, kept[name])
+		if err != nil {
+			s.log.Error("a stored schedule cannot be read; set it again", "schedule", name, "error", err)
+			s.device.Warn("schedule "+name, fmt.Sprintf("The schedule %q that was stored cannot be read; set it again", name))
+			continue
+		}
+		s.entries = append(s.entries, e)
+		s.inbox.known[name] = e.Schedule
+		s.known = latest(s.known, e.Through)
+	}
+	for _, e := range s.entries {
+		e.miss(s.known)
+		s.show(e)
+	}
+	s.publish()
+	return s, nil
+}
+
+// View returns the schedules as they are now.
+func (s *Scheduler) View() *View { return s.view.Load() }
+
+// Changed receives after View has changed. Changes that come faster than they are received are joined.
+// It has one receiver.
+func (s *Scheduler) Changed() <-chan struct{} { return s.changed }
+
+// Observe takes note of an operation of the device, or of a rejection. It never waits.
+func (s *Scheduler) Observe(op device.Operation) {
+	if name, ok := strings.CutPrefix(op.Source, source); ok {
+		s.inbox.observe(change{name, Operation{op.ID, op.State, op.Error}})
+	}
+}
+
+// Run runs the schedules until ctx ends, and returns when they are stored. It waits for a store that hangs,
+// but not for long. It is called once.
+func (s *Scheduler) Run(ctx context.Context) error {
+	stopSaver, saverDone := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(saverDone)
+		s.saver.run(stopSaver)
+	}()
+	s.run(ctx)
+	close(s.ended)
+	close(stopSaver)
+	select {
+	case <-saverDone:
+	case <-time.After(endTimeout):
+		s.log.Error("the last schedules could not be stored in time", "timeout", endTimeout)
+	}
+	return nil
+}
+
+func (s *Scheduler) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for first := true; ; first = false {
+		wait := s.look(first)
+		s.publish()
+		timer.Stop()
+		if wait > 0 {
+			timer.Reset(wait)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.inbox.arrived:
+		case <-timer.C:
+		}
+	}
+}
+
+// look does what is due, and takes note of what has come. It returns how long nothing will be due, or 0
+// when nothing ever will.
+func (s *Scheduler) look(first bool) (wait time.Duration) {
+	requests, changes := s.inbox.take()
+	for _, r := range requests {
+		s.apply(r)
+	}
+	for _, c := range changes {
+		s.follow(c)
+	}
+	now := s.clock()
+	late := min(time.Since(s.looked)+slack, maxLate)
+	s.looked = time.Now()
+	if first {
+		late = 0 // it was not there
+	}
+	s.compare(now)
+	if !now.Before(s.known) {
+		s.known = now
+		for _, e := range s.entries {
+			if e.isDue(now) {
+				s.take(e, late)
+			}
+		}
+	}
+	for _, e := range s.entries {
+		if e.due.IsZero() {
+			continue
+		}
+		if until := max(e.due.Sub(now), 1); wait == 0 || until < wait {
+			wait = until
+		}
+	}
+	return min(wait, lookInterval)
+}
+
+// clock is what the wall clock shows, and nothing of what has passed.
+func (s *Scheduler) clock() time.Time { return s.now().UTC().Round(0) }
+
+// compare warns of a clock that is behind.
+func (s *Scheduler) compare(now time.Time) {
+	if now.Add(slack).Before(s.known) {
+		s.device.Warn("clock", fmt.Sprintf("The clock is behind: it has been %s already, and until then no schedule runs; "+
+			"set the clock, or if it is right now, delete the schedules and set them again", s.known.Format(time.RFC3339)))
+	} else {
+		s.device.Warn("clock", "")
+	}
+}
+
+// take runs a schedule that is due, or counts that it has missed its time.
+func (s *Scheduler) take(e *entry, late time.Duration) {
+	missed := e.MissedRuns
+	runs := e.take(s.known, late)
+	if n := e.MissedRuns - missed; n > 0 {
+		s.log.Warn("a schedule has missed its time; that is not made up for", "schedule", e, "runs", n)
+	}
+	switch {
+	case runs && e.Overlap == Skip && !e.LastOperation.ended():
+		e.SkippedRuns++
+		s.log.Info("a run is skipped as the operation of the last one has not ended", "schedule", e, "id", e.LastOperation.ID)
+	case runs:
+		at := s.known.Truncate(time.Millisecond)
+		e.LastRun, e.LastOperation = &at, &Operation{ID: s.newID(), State: device.Queued}
+		s.device.Submit(device.Command{ID: e.LastOperation.ID, Name: e.Operation, Parameters: e.Parameters, Source: source + e.name})
+	}
+	s.saver.add(e.name, e.content(), nil)
+	s.show(e)
+}
+
+// apply sets or deletes a schedule.
+func (s *Scheduler) apply(r request) {
+	i, exists := s.find(r.name)
+	s.device.Warn("schedule "+r.name, "")
+	if r.schedule == nil {
+		if exists {
+			s.entries = slices.Delete(s.entries, i, i+1)
+		}
+		if len(s.entries) == 0 {
+			s.known = time.Time{} // there is nothing left that could come again
+		}
+		delete(s.next, r.name)
+		s.dirty = true
+		s.saver.add(r.name, nil, r.saved)
+		s.log.Info("schedule deleted", "schedule", r.name)
+		return
+	}
+	if !exists {
+		s.entries = slices.Insert(s.entries, i, &entry{name: r.name})
+	}
+	e := s.entries[i]
+	if !exists || e.EverySeconds == nil || r.schedule.EverySeconds == nil || *e.EverySeconds != *r.schedule.EverySeconds {
+		e.Since = s.clock().Truncate(time.Millisecond)
+	}
+	e.Schedule, e.Over = *r.schedule, false
+	e.times, _ = newTimes(e.Schedule, e.Since) // it was decoded
+	e.aim(latest(s.known, s.clock()))
+	s.saver.add(e.name, e.content(), r.saved)
+	s.show(e)
+	s.log.Info("schedule set", "schedule", e, "next_run", e.due)
+}
+
+// follow takes note of what the device says of the last run's operation.
+func (s *Scheduler) follow(c change) {
+	i, exists := s.find(c.name)
+	if !exists || s.entries[i].LastOperation == nil || s.entries[i].LastOperation.ID != c.operation.ID {
+		return
+	}
+	e := s.entries[i]
+	e.LastOperation = &c.operation
+	if c.operation.ended() {
+		s.saver.add(e.name, e.content(), nil)
+	}
+	s.show(e)
+}
+
+// find returns where the schedule of that name is, or would be.
+func (s *Scheduler) find(name string) (int, bool) {
+	return slices.BinarySearchFunc(s.entries, name, func(e *entry, name string) int { return strings.Compare(e.name, name) })
+}
+
+// show has the schedule published as it is now.
+func (s *Scheduler) show(e *entry) {
+	s.next[e.name] = e.status()
+	s.dirty = true
+}
+
+func (s *Scheduler) publish() {
+	if !s.dirty && s.view.Load() != nil {
+		return
+	}
+	s.dirty = false
+	view := maps.Clone(s.next)
+	s.view.Store(&view)
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,325 @@
+package scheduler_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/scheduler"
+)
+
+func TestARunIsACommand(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.set("tick", `{"every_seconds":5,"operation":"hotel","parameters":{"hotel":"A","retries":1}}`)
+		r.sleep(11 * time.Second)
+		runs := r.runs()
+		want := device.Command{ID: runs[0].ID, Name: "hotel", Parameters: device.Parameters{Hotel: new("A"), Retries: new(1)}, Source: "schedule:tick"}
+		if diff := cmp.Diff(want, runs[0].Command); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
+		}
+		if runs[0].ID == "" || runs[0].ID == runs[1].ID {
+			t.Errorf("the ids are %q and %q", runs[0].ID, runs[1].ID)
+		}
+		if o := r.status("tick").LastOperation; o == nil || o.ID != runs[1].ID || o.State != device.Completed {
+			t.Errorf("the last operation is %+v", o)
+		}
+	})
+}
+
+func TestARejectedRunShowsWhy(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.lab.refuse = device.Errorf(device.CodeEmergencyStopped, "the emergency stop is latched")
+		r.set("tick", everyFive)
+		r.sleep(11 * time.Second)
+		r.expect("2026-01-01T00:00:05Z", "2026-01-01T00:00:10Z") // it goes on
+		if o := r.status("tick").LastOperation; o.State != device.Rejected || o.Error.Code != device.CodeEmergencyStopped {
+			t.Errorf("the last operation is %+v", o)
+		}
+	})
+}
+
+// A run is skipped while the last one is queued, running or retrying, however long that takes.
+func TestOverlap(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.lab.busy = true
+		r.set("skip", everyFive)
+		r.set("queue", `{"every_seconds":5,"operation":"home","overlap":"queue"}`)
+		r.sleep(6 * time.Second)
+		var id string
+		for _, run := range r.runs() {
+			if run.Source == "schedule:skip" {
+				id = run.ID
+			}
+		}
+		change := func(state device.State) {
+			r.Observe(device.Operation{ID: id, Source: "schedule:skip", State: state})
+		}
+		skipped := 0
+		for _, state := range []device.State{device.Queued, device.Running, device.Retrying, device.Running} {
+			change(state)
+			r.sleep(5 * time.Second)
+			skipped++
+			r.counted("skip", 0, skipped)
+			if runs := r.runs(); len(runs) != 1 || runs[0].Source != "schedule:queue" {
+				t.Fatalf("while it is %s, these run: %v", state, runs)
+			}
+			if o := r.status("skip").LastOperation; o.ID != id || o.State != state {
+				t.Errorf("the last operation is %+v, want %s %s", o, id, state)
+			}
+		}
+		change(device.Failed)
+		r.sleep(5 * time.Second)
+		if n := len(r.runs()); n != 2 {
+			t.Errorf("%d runs after its end, want both", n)
+		}
+		change(device.Completed) // of the run before the last: it is not the last one's
+		r.sleep(5 * time.Second)
+		r.counted("skip", 0, skipped+1)
+	})
+}
+
+// What ran when the process ended has ended with it, unless the device says that it goes on.
+func TestOverlapAfterARestart(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.lab.busy = true
+		r.set("a", everyFive)
+		r.set("b", `{"every_seconds":5,"operation":"home"}`)
+		r.sleep(6 * time.Second)
+		runs := r.runs()
+		r = r.restart(0)
+		if s := r.status("a").LastOperation.State; s != device.Interrupted {
+			t.Errorf("the operation is %s", s)
+		}
+		r.Observe(device.Operation{ID: runs[0].ID, Source: runs[0].Source, State: device.Retrying})
+		r.sleep(5 * time.Second)
+		if runs := r.runs(); len(runs) != 1 || runs[0].Source != "schedule:b" {
+			t.Errorf("these run: %v", runs)
+		}
+	})
+}
+
+func TestTheSameAgainChangesNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.set("tick", everyFive)
+		r.sleep(3 * time.Second)
+		before := r.View()
+		r.set("tick", `{"operation":"hotel", "enabled":true, "overlap":"skip", "timezone":"UTC", "parameters":{"hotel":"A"}, "every_seconds":5, "id":"mine"}`)
+		if r.View() != before {
+			t.Error("it is published again")
+		}
+		r.sleep(3 * time.Second)
+		r.expect("2026-01-01T00:00:05Z")
+
+		// Another operation has the period that was.
+		r.set("tick", `{"every_seconds":5,"operation":"home"}`)
+		r.sleep(5 * time.Second)
+		r.expect("2026-01-01T00:00:10Z")
+		// Another period begins.
+		r.set("tick", `{"every_seconds":7,"operation":"home"}`)
+		r.sleep(8 * time.Second)
+		r.expect("2026-01-01T00:00:18Z")
+		if s := r.status("tick"); s.LastRun == nil || s.LastOperation == nil {
+			t.Errorf("it has lost its past: %+v", s)
+		}
+	})
+}
+
+func TestPauseAndResume(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		paused := strings.Replace(everyFive, "{", `{"enabled":false,`, 1)
+		r.set("tick", everyFive)
+		r.sleep(6 * time.Second)
+		r.set("tick", paused)
+		if s := r.status("tick"); s.Enabled || s.NextRun != nil || s.LastRun == nil {
+			t.Errorf("paused, it is %+v", s)
+		}
+		r.sleep(hour)
+		r = r.restart(hour)
+		r.sleep(hour)
+		r.set("tick", everyFive)
+		r.sleep(5 * time.Second)
+		r.expect("2026-01-01T03:00:10Z")
+		r.counted("tick", 0, 0)
+	})
+}
+
+func TestDeleteWhileItRuns(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.lab.busy = true
+		r.set("tick", everyFive)
+		r.sleep(6 * time.Second)
+		run := r.runs()[0]
+		r.set("tick", `{"delete":true}`)
+		r.Observe(device.Operation{ID: run.ID, Source: run.Source, State: device.Completed})
+		r.sleep(hour)
+		r.expect()
+		if len(*r.View()) != 0 {
+			t.Errorf("what is left is %v", *r.View())
+		}
+		r.refused("tick", `{"delete":true}`, `there is no schedule "tick"`)
+		r = r.restart(0)
+		if len(*r.View()) != 0 {
+			t.Errorf("after a restart there is %v", *r.View())
+		}
+	})
+}
+
+// Commands are carried out in their order, also when they come faster than Run sees them.
+func TestSetAndDeleteAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		for _, text := range []string{everyFive, `{"delete":true}`, everyFive, `{"delete":true}`, everyFive} {
+			c, err := r.Command("tick", []byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, refusal := c.Work(); refusal != nil {
+				t.Fatal(refusal)
+			}
+		}
+		r.sleep(6 * time.Second)
+		r.expect("2026-01-01T00:00:05Z")
+	})
+}
+
+func TestWhatIsRefusedWhenSet(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.refused("tick", `{"every_seconds":5,"operation":"hotel","parameters":{"hotel":"Z"}}`, `hotel "Z" is not one of A, B`)
+		r.refused("Tick", everyFive, `the schedule's name is "Tick"; it must be up to 64 small letters`)
+		r.refused(strings.Repeat("x", 65), everyFive, "it must be up to 64 small letters")
+		r.refused("tick", "PRESS", "send a JSON object, as in")
+		r.refused("tick", "{", "it ends too early")
+		r.refused("tick", `{"delete":false}`, `to delete a schedule, send {"delete": true}`)
+		r.refused("tick", `{"delete":true,"cron":"@daily"}`, `to delete a schedule, send {"delete": true}`)
+		r.refused("tick", `{"id":5,"delete":true}`, "id must be a string")
+		r.refused("tick", `{"at":"2025-12-31T23:59:59Z","operation":"home"}`, "which has passed: the device's clock says 2026-01-01T00:00:00Z")
+		if len(*r.View()) != 0 {
+			t.Errorf("there is %v", *r.View())
+		}
+		for i := range 1000 {
+			r.set(fmt.Sprint("n", i), `{"cron":"@yearly","operation":"home"}`)
+		}
+		r.refused("tick", everyFive, "there are 1000 schedules already; delete one first")
+		r.set("n5", everyFive)
+		r.set("n6", `{"delete":true}`)
+		r.set("tick", everyFive)
+	})
+}
+
+func TestTheCommandOfASchedule(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		c, err := r.Command("tick", []byte(`{"id":"mine","every_seconds":5,"operation":"home"}`))
+		if err != nil || c.ID != "mine" || c.Name != device.ScheduleOperation || *c.Parameters.Name != "tick" ||
+			string(c.Parameters.Schedule) != `{"every_seconds":5,"timezone":"UTC","operation":"home","parameters":{},"enabled":true,"overlap":"skip"}` {
+			t.Errorf("the command is %+v, %v", c, err)
+		}
+		c, err = r.Command("tick", []byte(`{"id":"mine","every_seconds":0,"operation":"home"}`))
+		if err == nil || c.ID != "mine" || *c.Parameters.Name != "tick" || c.Work != nil {
+			t.Errorf("the refused command is %+v, %v", c, err)
+		}
+	})
+}
+
+func TestHowItIsPublished(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.set("morning", `{"cron":"0 8 * * 1-5","timezone":"America/Toronto","operation":"hotel","parameters":{"hotel":"A"}}`)
+		<-r.Changed()
+		got, err := json.Marshal(r.View())
+		if err != nil {
+			t.Fatal(err)
+		}
+		const want = `{"morning":{"cron":"0 8 * * 1-5","timezone":"America/Toronto","operation":"hotel","parameters":{"hotel":"A"},` +
+			`"enabled":true,"overlap":"skip","next_run":"2026-01-01T13:00:00Z","last_run":null,"missed_runs":0,"skipped_runs":0,"last_operation":null}}`
+		if string(got) != want {
+			t.Errorf("it is published as\n%s\nwant\n%s", got, want)
+		}
+	})
+}
+
+// A brokenStore fails, or hangs, as long as it is told to.
+type brokenStore struct {
+	scheduler.Memory
+	broken, hangs chan struct{} // closed when it does no more
+}
+
+func (b *brokenStore) SaveSchedules(schedules map[string]json.RawMessage) error {
+	<-b.hangs
+	select {
+	case <-b.broken:
+		return b.Memory.SaveSchedules(schedules)
+	default:
+		return errors.New("no space left on device")
+	}
+}
+
+func TestAStoreThatFails(t *testing.T) {
+	inBubble(t, func(t *testing.T, first *rig) {
+		store := &brokenStore{broken: make(chan struct{}), hangs: make(chan struct{})}
+		close(store.hangs)
+		r := startRig(t, store, first.jump)
+		r.set("tick", everyFive)
+		r.sleep(6 * time.Second)
+		if n := len(r.runs()); n != 1 {
+			t.Errorf("%d runs, want one", n)
+		}
+		if w := r.warning("schedules"); !strings.Contains(w, "no space left on device") {
+			t.Errorf("the warning is %q", w)
+		}
+		close(store.broken)
+		r.sleep(2 * time.Second)
+		if w := r.warning("schedules"); w != "" {
+			t.Error(w)
+		}
+		r = r.restart(0)
+		r.status("tick")
+	})
+}
+
+func TestAStoreThatHangsHoldsNothingUp(t *testing.T) {
+	inBubble(t, func(t *testing.T, first *rig) {
+		store := &brokenStore{broken: make(chan struct{}), hangs: make(chan struct{})}
+		close(store.broken)
+		r := startRig(t, store, first.jump)
+		began := time.Now()
+		r.set("tick", everyFive)
+		if took := time.Since(began); took != 2*time.Second {
+			t.Errorf("the answer took %v, want 2 s", took)
+		}
+		r.sleep(9 * time.Second)
+		r.expect("2026-01-01T00:00:05Z", "2026-01-01T00:00:10Z")
+		began = time.Now()
+		r.stop()
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the end took %v", took)
+		}
+		close(store.hangs)
+		synctest.Wait()
+	})
+}
+
+func TestAStoredScheduleThatCannotBeRead(t *testing.T) {
+	inBubble(t, func(t *testing.T, first *rig) {
+		store := new(scheduler.Memory)
+		for name, text := range map[string]string{"bad": `{"every_seconds":"x"}`, "worse": `{"cron":"@reboot","timezone":"UTC","enabled":true}`} {
+			if err := store.SaveSchedules(map[string]json.RawMessage{name: json.RawMessage(text)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := startRig(t, store, first.jump)
+		if w := r.warning("schedule bad"); !strings.Contains(w, `The schedule "bad" that was stored cannot be read; set it again`) {
+			t.Errorf("the warning is %q", w)
+		}
+		r.set("bad", everyFive)
+		if w := r.warning("schedule bad"); w != "" {
+			t.Error(w)
+		}
+		r.sleep(6 * time.Second)
+		r.expect("2026-01-01T00:00:05Z")
+	})
+}
