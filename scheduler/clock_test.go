@@ -177,8 +177,11 @@ func TestAClockThatIsPutBackRepeatsNothing(t *testing.T) {
 		r.set("hourly", `{"cron":"@hourly","operation":"refresh"}`)
 		r.sleep(2*hour + time.Minute)
 		r.step(-90 * time.Minute)
+		r.set("new", `{"cron":"50 * * * *","operation":"home"}`)
 		r.sleep(3 * hour)
-		r.expect("2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z", "2026-01-01T03:00:00Z")
+		r.expect("2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z", "2026-01-01T02:50:00Z", "2026-01-01T03:00:00Z")
+		r.counted("hourly", 0, 0)
+		r.counted("new", 0, 0)
 	})
 }
 
@@ -216,5 +219,21 @@ func TestSuspend(t *testing.T) {
 		if runs := r.runs(); len(runs) != 1 || runs[0].at.Sub(date("2026-01-02T08:00:00Z")) > 10*time.Second {
 			t.Errorf("in the next morning there were %v", runs)
 		}
+	})
+}
+
+// A process that gets no time to run is late, but not by more than a minute.
+func TestAFrozenProcess(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.set("a", `{"cron":"0 8 * * *","operation":"home"}`)
+		r.set("b", `{"at":"2026-01-01T08:00:10Z","operation":"home"}`)
+		r.lab.freeze = 50 * time.Second
+		r.sleepUntil("2026-01-01T08:30:00Z")
+		r.expect("2026-01-01T08:00:00Z", "2026-01-01T08:00:50Z")
+		r.set("b", `{"at":"2026-01-02T08:00:10Z","operation":"home"}`)
+		r.lab.freeze = 80 * time.Second
+		r.sleepUntil("2026-01-02T08:30:00Z")
+		r.expect("2026-01-02T08:00:00Z")
+		r.counted("b", 1, 0)
 	})
 }

@@ -28,6 +28,7 @@ type lab struct {
 	observe  func(device.Operation)
 	busy     bool
 	refuse   *device.Error // every command
+	freeze   time.Duration // the whole process, at the next command
 	runs     []run
 	warnings map[string]string
 }
@@ -48,8 +49,10 @@ func (l *lab) Submit(c device.Command) {
 	if l.refuse != nil {
 		state = device.Rejected
 	}
-	err := l.refuse
+	err, freeze := l.refuse, l.freeze
+	l.freeze = 0
 	l.mu.Unlock()
+	time.Sleep(freeze)
 	l.observe(device.Operation{ID: c.ID, Name: c.Name, Source: c.Source, State: state, Error: err})
 }
 

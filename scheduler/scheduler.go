@@ -93,9 +93,6 @@ func New(c Config) (*Scheduler, error) {
 		s.entries = append(s.entries, e)
 		s.inbox.known[name] = e.Schedule
 		s.known = latest(s.known, e.Through)
-	}
-	for _, e := range s.entries {
-		e.miss(s.known)
 		s.show(e)
 	}
 	s.publish()
@@ -183,7 +180,7 @@ func (s *Scheduler) look(first bool) (wait time.Duration) {
 		if e.due.IsZero() {
 			continue
 		}
-		if until := max(e.due.Sub(now), 1); wait == 0 || until < wait {
+		if until := max(latest(e.due, s.known).Sub(now), 1); wait == 0 || until < wait {
 			wait = until
 		}
 	}
