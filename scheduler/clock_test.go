@@ -227,11 +227,11 @@ func TestAFrozenProcess(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.set("a", `{"cron":"0 8 * * *","operation":"home"}`)
 		r.set("b", `{"at":"2026-01-01T08:00:10Z","operation":"home"}`)
-		r.lab.freeze = 50 * time.Second
+		r.lab.become(func(l *lab) { l.freeze = 50 * time.Second })
 		r.sleepUntil("2026-01-01T08:30:00Z")
 		r.expect("2026-01-01T08:00:00Z", "2026-01-01T08:00:50Z")
 		r.set("b", `{"at":"2026-01-02T08:00:10Z","operation":"home"}`)
-		r.lab.freeze = 80 * time.Second
+		r.lab.become(func(l *lab) { l.freeze = 80 * time.Second })
 		r.sleepUntil("2026-01-02T08:30:00Z")
 		r.expect("2026-01-02T08:00:00Z")
 		r.counted("b", 1, 0)

@@ -11,6 +11,10 @@ import (
 	"github.com/plate-resort/plate-resort/device/payload"
 )
 
+// searchYears is how far a time is searched for. The parser's own search is for five years from where it
+// begins.
+const searchYears = 8
+
 // descriptors stand for five fields.
 var descriptors = []string{"@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"}
 
@@ -79,9 +83,12 @@ func parseCron(text string, zone *time.Location) (*cronTimes, error) {
 // and comes once where the clock shows that time twice.
 func (c *cronTimes) next(t time.Time) time.Time {
 	from := t.Add(1) // the first moment that counts
-	for {
+	for from.Year() < t.Year()+searchYears {
 		from = from.In(c.zone)
 		start, end := from.ZoneBounds()
+		if !end.IsZero() && !end.After(from) {
+			end = from.AddDate(0, 0, 1) // on a day at the end of leap years after 2037, Go's bounds are before it
+		}
 		_, offset := from.Zone()
 		if c.fixed && !start.IsZero() {
 			_, before := start.Add(-1).Zone()
@@ -103,6 +110,7 @@ func (c *cronTimes) next(t time.Time) time.Time {
 		}
 		from = end
 	}
+	return time.Time{}
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

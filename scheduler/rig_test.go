@@ -56,6 +56,13 @@ func (l *lab) Submit(c device.Command) {
 	l.observe(device.Operation{ID: c.ID, Name: c.Name, Source: c.Source, State: state, Error: err})
 }
 
+// become changes how it is.
+func (l *lab) become(change func(*lab)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change(l)
+}
+
 // Validate knows the hotels A and B.
 func (l *lab) Validate(c device.Command) error {
 	if h := c.Parameters.Hotel; h != nil && *h != "A" && *h != "B" {

@@ -35,7 +35,7 @@ func TestARunIsACommand(t *testing.T) {
 
 func TestARejectedRunShowsWhy(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
-		r.lab.refuse = device.Errorf(device.CodeEmergencyStopped, "the emergency stop is latched")
+		r.lab.become(func(l *lab) { l.refuse = device.Errorf(device.CodeEmergencyStopped, "the emergency stop is latched") })
 		r.set("tick", everyFive)
 		r.sleep(11 * time.Second)
 		r.expect("2026-01-01T00:00:05Z", "2026-01-01T00:00:10Z") // it goes on
@@ -48,7 +48,7 @@ func TestARejectedRunShowsWhy(t *testing.T) {
 // A run is skipped while the last one is queued, running or retrying, however long that takes.
 func TestOverlap(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
-		r.lab.busy = true
+		r.lab.become(func(l *lab) { l.busy = true })
 		r.set("skip", everyFive)
 		r.set("queue", `{"every_seconds":5,"operation":"home","overlap":"queue"}`)
 		r.sleep(6 * time.Second)
@@ -88,7 +88,7 @@ func TestOverlap(t *testing.T) {
 // What ran when the process ended has ended with it, unless the device says that it goes on.
 func TestOverlapAfterARestart(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
-		r.lab.busy = true
+		r.lab.become(func(l *lab) { l.busy = true })
 		r.set("a", everyFive)
 		r.set("b", `{"every_seconds":5,"operation":"home"}`)
 		r.sleep(6 * time.Second)
@@ -152,7 +152,7 @@ func TestPauseAndResume(t *testing.T) {
 
 func TestDeleteWhileItRuns(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
-		r.lab.busy = true
+		r.lab.become(func(l *lab) { l.busy = true })
 		r.set("tick", everyFive)
 		r.sleep(6 * time.Second)
 		run := r.runs()[0]
