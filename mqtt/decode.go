@@ -39,6 +39,18 @@ func decode(name device.Name, text []byte, retained bool) (device.Command, error
 	return c, err
 }
 
+// decodeSchedule is decode for the input of a schedule.
+func decodeSchedule(s Schedules, name string, text []byte, retained bool) (device.Command, error) {
+	shown := payload.Shorten(name)
+	c := device.Command{Name: device.ScheduleOperation, Parameters: device.Parameters{Name: &shown}}
+	err := read(text, retained, func(text []byte) (err error) {
+		c, err = s.Command(name, text)
+		return err
+	})
+	c.Source = source
+	return c, err
+}
+
 // read has what a message says decoded, unless there is nothing to be decoded or it is too much. What is
 // retained is decoded too, for the answer.
 func read(text []byte, retained bool, decode func([]byte) error) error {
@@ -48,6 +60,9 @@ func read(text []byte, retained bool, decode func([]byte) error) error {
 	text = bytes.TrimSpace(text)
 	if len(text) == 0 {
 		return errEmpty
+	}
+	if !utf8.Valid(text) {
+		return payload.Invalid("the payload is not valid UTF-8 text")
 	}
 	err := decode(text)
 	if retained {
@@ -59,9 +74,6 @@ func read(text []byte, retained bool, decode func([]byte) error) error {
 
 // decodePayload reads a bare value, or a JSON object with the operation's fields.
 func decodePayload(c *device.Command, text []byte) error {
-	if !utf8.Valid(text) {
-		return payload.Invalid("the payload is not valid UTF-8 text")
-	}
 	if text[0] == '{' {
 		return decodeObject(c, text)
 	}
