@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/plate-resort/plate-resort/device"
 	"github.com/plate-resort/plate-resort/motor"
 	"github.com/plate-resort/plate-resort/motor/simulator"
 	"github.com/plate-resort/plate-resort/mqtt/broker"
@@ -41,7 +41,7 @@ func demo(ctx context.Context, out io.Writer, listen string) error {
 			MoveTimeout: env.MoveTimeout, HealthInterval: env.HealthInterval, QueueSize: env.QueueSize,
 			TemperatureLimit: env.TemperatureLimit, CurrentLimit: env.CurrentLimit,
 			VoltageMin: env.VoltageMin, VoltageMax: env.VoltageMax,
-			Retries: env.Retries, RetryDelay: env.RetryDelay, MQTTOfflineCommands: env.MQTTOfflineCommands,
+			Retries: env.Retries, RetryDelay: env.RetryDelay, ResumeWindow: "0", MQTTOfflineCommands: env.MQTTOfflineCommands,
 		}
 	})
 	if err != nil {
@@ -69,7 +69,7 @@ func demo(ctx context.Context, out io.Writer, listen string) error {
 		return err
 	}
 	fmt.Fprint(out, invitation(s, mqttBroker.Addr()))
-	return serve(ctx, s, open, new(device.Memory), true)
+	return serve(ctx, s, open, func(*slog.Logger) (store, error) { return new(forgetful), nil }, true)
 }
 
 // invitation says what to try.

@@ -2,6 +2,8 @@ package cmd
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -11,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/device/journal"
 	"github.com/plate-resort/plate-resort/motor"
 	"github.com/plate-resort/plate-resort/mqtt"
 )
@@ -26,7 +29,11 @@ func newRun() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(c.Context(), s, motor.Serial, new(device.Memory), false)
+			if s.stateDir == "" {
+				return usageError{errors.New("PLATE_RESORT_STATE_DIR is not set, and there is no home directory to keep the state in")}
+			}
+			openStore := func(log *slog.Logger) (store, error) { return journal.Open(s.stateDir, log) }
+			return serve(c.Context(), s, motor.Serial, openStore, false)
 		},
 	}
 }
@@ -34,11 +41,31 @@ func newRun() *cobra.Command {
 // openFunc opens a serial port by name, at a rate in bits a second.
 type openFunc = func(port string, baud int) (motor.Port, error)
 
+// A store is what keeps a device's state until it is closed.
+type store interface {
+	device.Store
+	io.Closer
+}
+
+// A forgetful store keeps nothing.
+type forgetful struct{ device.Memory }
+
+func (*forgetful) Close() error { return nil }
+
 // serve runs one device until ctx ends. Then the device halts first, the broker is told, and the port
 // is closed.
-func serve(ctx context.Context, s settings, open openFunc, store device.Store, simulated bool) error {
+func serve(ctx context.Context, s settings, open openFunc, openStore func(*slog.Logger) (store, error), simulated bool) error {
 	lines := mqtt.NewLog()
 	log := slog.New(lines.Handler(newHandler(s)))
+	kept, err := openStore(log.With("part", "journal"))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := kept.Close(); err != nil {
+			log.Error("cannot close the journal", "error", err)
+		}
+	}()
 	m := motor.New(motor.Config{
 		Open:           open,
 		Port:           s.port,
@@ -52,18 +79,19 @@ func serve(ctx context.Context, s settings, open openFunc, store device.Store, s
 		Log:            log.With("part", "motor"),
 	})
 	d, err := device.New(device.Config{
-		Carousel:   s.carousel,
-		QueueSize:  s.queueSize,
-		Limits:     s.limits,
-		Retries:    s.retries,
-		RetryDelay: s.retryDelay,
-		NewID:      func() string { return ulid.Make().String() },
-		Now:        time.Now,
-		Motor:      m,
-		Store:      store,
-		Log:        log.With("part", "device"),
-		Version:    version(),
-		Simulated:  simulated,
+		Carousel:     s.carousel,
+		QueueSize:    s.queueSize,
+		Limits:       s.limits,
+		Retries:      s.retries,
+		RetryDelay:   s.retryDelay,
+		ResumeWindow: s.resumeWindow,
+		NewID:        func() string { return ulid.Make().String() },
+		Now:          time.Now,
+		Motor:        m,
+		Store:        kept,
+		Log:          log.With("part", "device"),
+		Version:      version(),
+		Simulated:    simulated,
 	})
 	if err != nil {
 		return err
@@ -83,8 +111,7 @@ func serve(ctx context.Context, s settings, open openFunc, store device.Store, s
 
 	log.Info("plate-resort is starting", "device", s.deviceID, "brokers", s.brokers, "port", s.port)
 	defer start(m.Run)()
-	defer start(link.Run)()
-	return d.Run(ctx)
+	return d.Run(ctx, start(link.Run))
 }
 
 // start runs something on a goroutine of its own. What it returns ends that, and waits for the end.

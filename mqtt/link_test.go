@@ -84,7 +84,7 @@ func newResort(t *testing.T, address string) resort {
 	}, d)
 	run(t, m.Run)
 	stopLink := run(t, link.Run)
-	return resort{d, run(t, d.Run), stopLink}
+	return resort{d, run(t, func(ctx context.Context) error { return d.Run(ctx, func() {}) }), stopLink}
 }
 
 func listen(t *testing.T, address string) *broker.Broker {
