@@ -36,7 +36,8 @@ type rig struct {
 	events []device.Operation // every event so far
 	next   int                // the first event that expect has not compared
 
-	undurable []string // the events so far that were no receipts, in brief
+	durable   []bool   // of each event
+	undurable []string // the events that were no receipts, in brief, until notDurable has seen them
 
 	leave func()       // what Run calls when everything has ended
 	jump  atomic.Int64 // how far the wall clock is ahead, in nanoseconds
@@ -121,7 +122,7 @@ func (r *rig) start() {
 	others := goleak.IgnoreCurrent()
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel, r.ended = cancel, make(chan error, 1)
-	go func() { r.ended <- r.Run(ctx, r.leave) }()
+	go func() { r.ended <- r.Run(ctx, func() { r.leave() }) }()
 	r.t.Cleanup(func() {
 		r.shutDown()
 		// A goroutine that Run has left behind would end the whole test binary with a deadlock, so
@@ -177,6 +178,7 @@ func (r *rig) collect() {
 		for _, e := range events {
 			r.sequence = e.Sequence
 			r.events = append(r.events, e.Operation)
+			r.durable = append(r.durable, e.Durable)
 			if !e.Durable {
 				r.undurable = append(r.undurable, brief(e.Operation))
 			}
