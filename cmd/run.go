@@ -41,6 +41,9 @@ func newRun() *cobra.Command {
 // openFunc opens a serial port by name, at a rate in bits a second.
 type openFunc = func(port string, baud int) (motor.Port, error)
 
+// gather is little beside the time that a disk takes, and a lot beside that until a motion has begun.
+const gather = 3 * time.Millisecond
+
 // A store is what keeps a device's state until it is closed.
 type store interface {
 	device.Store
@@ -89,6 +92,7 @@ func serve(ctx context.Context, s settings, open openFunc, openStore func(*slog.
 		Now:          time.Now,
 		Motor:        m,
 		Store:        kept,
+		Gather:       gather,
 		Log:          log.With("part", "device"),
 		Version:      version(),
 		Simulated:    simulated,

@@ -34,7 +34,10 @@ type Config struct {
 	Now          func() time.Time // the wall clock
 	Motor        Motor
 	Store        Store
-	Log          *slog.Logger
+	// Gather is how long changes are gathered before they are stored: a motion has begun by then, so that
+	// the disk does not compete with it, and its first events are stored at once.
+	Gather time.Duration
+	Log    *slog.Logger
 
 	Version   string // of the program
 	Simulated bool   // the servo is made of software
@@ -123,7 +126,7 @@ func New(c Config) (*Device, error) {
 		newID:         c.NewID,
 		motor:         c.Motor,
 		log:           c.Log,
-		recorder:      newRecorder(c.Store, outbox, saved.Standing, warnings, c.Log),
+		recorder:      newRecorder(c.Store, c.Gather, outbox, saved.Standing, warnings, c.Log),
 		outbox:        outbox,
 		warnings:      warnings,
 		hearing:       newHearing(),

@@ -200,6 +200,28 @@ func TestWritesAreBatched(t *testing.T) {
 	})
 }
 
+// A motion has begun before the disk has anything to do.
+func TestWhatComesIsGathered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := new(disk)
+		r := newRigWith(t, devicetest.New(), d, func(c *device.Config) { c.Gather = 3 * time.Millisecond })
+		r.start()
+		time.Sleep(time.Second)
+		before := d.count()
+		r.submit(home("1"))
+		r.move(1)
+		time.Sleep(3*time.Millisecond - 1)
+		if n := d.count() - before; n != 0 {
+			t.Errorf("%d writes", n)
+		}
+		time.Sleep(1)
+		r.expect("1 queued", "1 running")
+		if n := d.count() - before; n != 1 {
+			t.Errorf("%d writes, want one", n)
+		}
+	})
+}
+
 func TestAtRestNothingIsWritten(t *testing.T) {
 	onDisk(t, func(t *testing.T, r *rig, d *disk) {
 		r.submit(home("1"))

@@ -24,6 +24,7 @@ const (
 // those that the outbox has.
 type recorder struct {
 	store    Store
+	gather   time.Duration
 	outbox   *Outbox
 	warnings *warnings
 	log      *slog.Logger
@@ -44,9 +45,9 @@ type batch struct {
 	saved   []chan<- struct{} // closed when it is durable
 }
 
-func newRecorder(store Store, outbox *Outbox, standing Standing, warnings *warnings, log *slog.Logger) *recorder {
+func newRecorder(store Store, gather time.Duration, outbox *Outbox, standing Standing, warnings *warnings, log *slog.Logger) *recorder {
 	r := &recorder{
-		store: store, outbox: outbox, standing: standing, warnings: warnings, log: log,
+		store: store, gather: gather, outbox: outbox, standing: standing, warnings: warnings, log: log,
 		added: make(chan struct{}, 1), next: newBatch(),
 	}
 	r.first, _ = outbox.bounds()
@@ -111,6 +112,9 @@ func (r *recorder) run(done <-chan struct{}) {
 	for r.flush(); ; {
 		select {
 		case <-r.added:
+			if r.gather > 0 {
+				time.Sleep(r.gather)
+			}
 			if r.awaited() {
 				r.flush()
 			}

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var quiet = slog.New(slog.DiscardHandler)
 
 // open opens the journal in the directory, which must not be in use.
-func open(t *testing.T, dir string) (*journal.Journal, device.Saved) {
+func open(t testing.TB, dir string) (*journal.Journal, device.Saved) {
 	t.Helper()
 	j, err := journal.Open(dir, quiet)
 	if err != nil {
@@ -40,7 +40,7 @@ func open(t *testing.T, dir string) (*journal.Journal, device.Saved) {
 	return j, saved
 }
 
-func save(t *testing.T, j *journal.Journal, c device.Change) {
+func save(t testing.TB, j *journal.Journal, c device.Change) {
 	t.Helper()
 	if err := j.Save(c); err != nil {
 		t.Fatal(err)
