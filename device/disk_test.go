@@ -2,6 +2,7 @@ package device_test
 
 import (
 	"encoding/json"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -27,7 +28,7 @@ type disk struct {
 
 func (d *disk) Save(c device.Change) error {
 	d.mu.Lock()
-	err, block, slow := d.err, d.block, d.slow
+	block, slow := d.block, d.slow
 	d.saves = append(d.saves, c)
 	d.mu.Unlock()
 	time.Sleep(slow)
@@ -36,8 +37,8 @@ func (d *disk) Save(c device.Change) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err != nil || d.dead {
-		return err
+	if d.err != nil || d.dead {
+		return d.err
 	}
 	d.savedAt = time.Now()
 	return d.Memory.Save(c)
@@ -95,6 +96,13 @@ func (d *disk) hang() (release func()) {
 		d.block = nil
 		close(block)
 	})
+}
+
+// attempts returns what Save was called with.
+func (d *disk) attempts() []device.Change {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.saves)
 }
 
 // count returns how often Save was called.

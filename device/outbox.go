@@ -3,6 +3,7 @@ package device
 import (
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -113,11 +114,28 @@ func (o *Outbox) bounds() (first, next uint64) {
 	return o.events[0].Sequence, o.next
 }
 
-// hold adds an event that is held back.
-func (o *Outbox) hold(op Operation) Event {
+// from returns the events with that sequence number or a higher one, but for rejections.
+func (o *Outbox) from(sequence uint64) []Event {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.add(op, false)
+	var events []Event
+	for _, e := range slices.Backward(o.events) {
+		if e.Sequence < sequence {
+			break
+		}
+		if e.Operation.State != Rejected {
+			events = append(events, e)
+		}
+	}
+	slices.Reverse(events)
+	return events
+}
+
+// hold adds an event that is held back.
+func (o *Outbox) hold(op Operation) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.add(op, false)
 }
 
 // release lets the events before that sequence number go, durable as they are now or not, and the

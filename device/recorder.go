@@ -35,13 +35,13 @@ type recorder struct {
 	next     batch
 	trouble  string // why the store is not to be waited for; "" when it is
 	first    uint64 // the first event that the store knows as undelivered
+	unsaved  uint64 // the first event that it does not know
 }
 
 // A batch is what is saved at once.
 type batch struct {
 	since   time.Time // the oldest of it
 	records map[int]Record
-	events  []Event
 	saved   []chan<- struct{} // closed when it is durable
 }
 
@@ -50,7 +50,7 @@ func newRecorder(store Store, gather time.Duration, outbox *Outbox, standing Sta
 		store: store, gather: gather, outbox: outbox, standing: standing, warnings: warnings, log: log,
 		added: make(chan struct{}, 1), next: newBatch(),
 	}
-	r.first, _ = outbox.bounds()
+	r.first, r.unsaved = outbox.bounds()
 	return r
 }
 
@@ -63,7 +63,7 @@ func (r *recorder) record(standing Standing, record Record) {
 	defer r.mu.Unlock()
 	r.standing = standing
 	r.next.records[record.Slot] = record
-	r.next.addEvents(r.outbox.hold(record.Operation))
+	r.outbox.hold(record.Operation)
 	if r.trouble != "" {
 		r.releaseAll()
 	}
@@ -149,7 +149,7 @@ func (r *recorder) flush() {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.first = change.FirstEvent
+	r.first, r.unsaved = change.FirstEvent, change.NextEvent
 	if r.trouble != "" && time.Since(began) <= saveTimeout {
 		r.trouble = ""
 		r.warnings.set(storeWarning, "")
@@ -166,11 +166,8 @@ func (r *recorder) take() (batch, Change) {
 	if b.since.IsZero() {
 		b.since = time.Now()
 	}
-	change := Change{Standing: r.standing, Records: b.records, Events: b.events}
+	change := Change{Standing: r.standing, Records: b.records, Events: r.outbox.from(r.unsaved)}
 	change.FirstEvent, change.NextEvent = r.outbox.bounds()
-	for len(change.Events) > 0 && change.Events[0].Sequence < change.FirstEvent {
-		change.Events = change.Events[1:]
-	}
 	return b, change
 }
 
@@ -179,7 +176,6 @@ func (r *recorder) putBack(b batch) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	maps.Copy(b.records, r.next.records)
-	b.addEvents(r.next.events...)
 	b.addSaved(r.next.saved...)
 	b.since = time.Time{} // nobody waits for it
 	r.next = b
@@ -237,12 +233,6 @@ func (r *recorder) announce() {
 	case r.added <- struct{}{}:
 	default:
 	}
-}
-
-// addEvents adds events, as many as the outbox keeps.
-func (b *batch) addEvents(events ...Event) {
-	b.events = append(b.events, events...)
-	b.events = b.events[max(0, len(b.events)-outboxSize):]
 }
 
 // addSaved adds those who wait, who do not wait for long.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -42,9 +43,10 @@ type rig struct {
 	leave func()       // what Run calls when everything has ended
 	jump  atomic.Int64 // how far the wall clock is ahead, in nanoseconds
 
-	sequence uint64 // of the latest event in events
-	cancel   context.CancelFunc
-	ended    chan error // receives what Run returned
+	collecting sync.Mutex // what Run calls at its end collects, too
+	sequence   uint64     // of the latest event in events
+	cancel     context.CancelFunc
+	ended      chan error // receives what Run returned
 }
 
 // inBubble runs a test with a device that continues from an empty store and is connected.
@@ -170,6 +172,8 @@ func (r *rig) settle() {
 
 // collect takes the events that are released, as the broker does.
 func (r *rig) collect() {
+	r.collecting.Lock()
+	defer r.collecting.Unlock()
 	for {
 		events := r.Outbox().After(r.sequence, 7)
 		if len(events) == 0 {
