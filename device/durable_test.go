@@ -68,16 +68,16 @@ func TestEventsDoNotWaitForADiskThatHangs(t *testing.T) {
 func TestNoEventWaitsForLongerThanTwoSeconds(t *testing.T) {
 	onDisk(t, func(t *testing.T, r *rig, d *disk) {
 		d.takes(1800 * time.Millisecond)
-		r.submit(home("1"))
+		r.submit(reset("1"))
 		time.Sleep(time.Second)
-		r.submit(home("2"))
+		r.submit(reset("2"))
 		time.Sleep(time.Second)
-		r.expect("1 queued", "1 running")
+		r.expect("1 completed")
 		time.Sleep(time.Second - 1)
 		r.expect()
 		time.Sleep(time.Nanosecond) // the second Save has been going on for 1.2 s
-		r.expect("2 queued")
-		r.notDurable("2 queued")
+		r.expect("2 completed")
+		r.notDurable("2 completed")
 	})
 }
 
