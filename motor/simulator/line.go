@@ -2,7 +2,10 @@ package simulator
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/plate-resort/plate-resort/motor/dynamixel"
@@ -27,10 +30,17 @@ const (
 // the instruction was read, so that late timers do not add up. One byte follows another: instructions that
 // are written without waiting for the status wait for their turn.
 func (s *Servo) Serve(ctx context.Context, line io.ReadWriteCloser) error {
+	ctx, cancel := context.WithCancelCause(ctx)
 	closed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(closed)
 		line.Close() // ends a read
+	})
+	var pulling sync.WaitGroup
+	pulling.Go(func() {
+		if err := s.pull(ctx, line); err != nil {
+			cancel(err)
+		}
 	})
 	err := s.serve(ctx, line)
 	if stop() {
@@ -38,10 +48,46 @@ func (s *Servo) Serve(ctx context.Context, line io.ReadWriteCloser) error {
 	} else {
 		<-closed
 	}
-	if ctx.Err() != nil {
+	ended := context.Cause(ctx)
+	cancel(nil)
+	pulling.Wait()
+	switch {
+	case ended == nil:
+		return err
+	case errors.Is(ended, errPlug):
+		return ended
+	}
+	return nil
+}
+
+// errPlug is wrapped by what pull returns.
+var errPlug = errors.New("plugging the line in again")
+
+// pull unplugs the line every so long, if that is among the faults that the servo has when Serve begins, and
+// plugs it in again.
+func (s *Servo) pull(ctx context.Context, line io.ReadWriteCloser) error {
+	s.mu.Lock()
+	every := s.faults.Unplug
+	s.mu.Unlock()
+	plug, ok := line.(interface {
+		Unplug() error
+		Plug() error
+	})
+	if !ok || every == 0 {
 		return nil
 	}
-	return err
+	for next := time.Now().Add(every); ; next = next.Add(every) {
+		if sleep(ctx, next) != nil {
+			return nil
+		}
+		err := plug.Unplug()
+		if sleep(ctx, next.Add(outage)) != nil {
+			return nil
+		}
+		if err = errors.Join(err, plug.Plug()); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("%w: %w", errPlug, err)
+		}
+	}
 }
 
 func (s *Servo) serve(ctx context.Context, line io.ReadWriter) error {
