@@ -35,6 +35,8 @@ type rig struct {
 	ended  chan error
 	serves sync.WaitGroup
 
+	hooking sync.Mutex
+
 	mu       sync.Mutex
 	heard    []instruction
 	hook     func(int, instruction)
@@ -167,6 +169,8 @@ func (r *rig) trace(p dynamixel.Packet) {
 	r.heard = append(r.heard, i)
 	r.mu.Unlock()
 	if hook != nil {
+		r.hooking.Lock() // the servo hears a new connection while the last one ends
+		defer r.hooking.Unlock()
 		hook(n, i)
 	}
 }
