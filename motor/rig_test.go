@@ -183,6 +183,13 @@ func (r *rig) onInstruction(hook func(n int, i instruction)) {
 	r.hook = hook
 }
 
+// unhook ends that, and waits for a hook that is being called.
+func (r *rig) unhook() {
+	r.onInstruction(nil)
+	r.hooking.Lock()
+	defer r.hooking.Unlock()
+}
+
 // once calls do when the first instruction arrives that fits.
 func (r *rig) once(fits func(instruction) bool, do func()) {
 	var done atomic.Bool

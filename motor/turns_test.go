@@ -149,6 +149,7 @@ func TestStopAtEveryInstructionOfUnwinding(t *testing.T) {
 				}
 			})
 			<-r.begin(t.Context(), 1)
+			r.unhook()
 			if press.Done == nil {
 				end()
 				return
