@@ -16,9 +16,9 @@ const (
 	bitsPerByte = 10
 	// delayUnit is that of Return Delay Time(9).
 	delayUnit = 2 * time.Microsecond
-	// maxLength is above the LEN of every instruction that makes sense to one servo, even with each byte
+	// maxLength is above the LEN of every instruction that makes sense on a line, even with each byte
 	// stuffed. What claims to be longer is noise.
-	maxLength = 256
+	maxLength = 1024
 )
 
 // Serve answers the instructions that arrive on the line until ctx ends; then it returns nil. If the line
