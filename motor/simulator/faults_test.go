@@ -214,35 +214,39 @@ func TestPowerIsLostEverySoLong(t *testing.T) {
 	})
 }
 
-// A cable is what Serve needs of a PTY.
+// A cable is a line that can be plugged in three times.
 type cable struct {
 	*Port
-	pulled  []time.Duration
-	plugged []time.Duration
-	start   time.Time
-	err     error
+	start           time.Time
+	pulled, plugged []time.Duration
 }
 
-func (c *cable) Unplug() error { c.pulled = append(c.pulled, time.Since(c.start)); return nil }
-func (c *cable) Plug() error   { c.plugged = append(c.plugged, time.Since(c.start)); return c.err }
+func (c *cable) Unplug() error {
+	c.pulled = append(c.pulled, time.Since(c.start))
+	return nil
+}
+
+func (c *cable) Plug() error {
+	c.plugged = append(c.plugged, time.Since(c.start))
+	if len(c.plugged) == 3 {
+		return os.ErrPermission
+	}
+	return nil
+}
 
 func TestPortIsUnpluggedEverySoLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, device := Pipe()
 		c := &cable{Port: device, start: time.Now()}
-		s := New(Config{Faults: Faults{Unplug: 30 * time.Second}})
-		done := make(chan error)
-		go func() { done <- s.Serve(t.Context(), c) }()
-		time.Sleep(63 * time.Second)
-		if want := []time.Duration{30 * time.Second, 60 * time.Second}; !slices.Equal(c.pulled, want) {
+		err := New(Config{Faults: Faults{Unplug: 30 * time.Second}}).Serve(t.Context(), c)
+		if !errors.Is(err, os.ErrPermission) {
+			t.Errorf("Serve: %v", err)
+		}
+		if want := []time.Duration{30 * time.Second, 60 * time.Second, 90 * time.Second}; !slices.Equal(c.pulled, want) {
 			t.Errorf("unplugged after %v", c.pulled)
 		}
-		if want := []time.Duration{32 * time.Second, 62 * time.Second}; !slices.Equal(c.plugged, want) {
+		if want := []time.Duration{32 * time.Second, 62 * time.Second, 92 * time.Second}; !slices.Equal(c.plugged, want) {
 			t.Errorf("plugged in after %v", c.plugged)
-		}
-		c.err = os.ErrPermission
-		if err := <-done; !errors.Is(err, os.ErrPermission) {
-			t.Errorf("Serve: %v", err)
 		}
 	})
 }
