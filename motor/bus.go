@@ -25,6 +25,9 @@ const (
 	// replyMargin is how long a reply may be late, after its time on the wire: the servo's return
 	// delay, 16 ms in the buffer of an FTDI adapter, and the operating system's scheduling.
 	replyMargin = 50 * time.Millisecond
+	// writePatience is how long a port may take no bytes. They only go into a buffer, but a busy machine may
+	// be late with that.
+	writePatience = 500 * time.Millisecond
 	// attempts is how often a transaction is tried, and after how many unanswered ones in a row the
 	// servo counts as lost.
 	attempts = 3
@@ -185,15 +188,15 @@ func (b *bus) torqueOff() {
 // the next exchange. An error of the port, or a servo that is mute for too long, ends the bus.
 func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 	size := dynamixel.StatusSize(params)
-	deadline := time.Now().Add(wireTime(len(packet)+size, b.baud) + replyMargin)
 	b.parser.Reset()
 	b.parser.MaxLength = 2 * size // every byte of it could be stuffed
 	if err := b.port.ResetInputBuffer(); err != nil {
 		return dynamixel.Packet{}, b.fail(err)
 	}
-	if err := write(b.port, packet, deadline); err != nil {
+	if err := write(b.port, packet); err != nil {
 		return dynamixel.Packet{}, b.fail(err)
 	}
+	deadline := time.Now().Add(wireTime(len(packet)+size, b.baud) + replyMargin)
 	for late := false; ; {
 		left := max(0, time.Until(deadline))
 		if left == 0 && late {
@@ -234,7 +237,7 @@ func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 
 // write sends a packet. A port whose other side has stopped taking bytes blocks, and nothing ends that: the
 // port is then lost, with the goroutine that waits.
-func write(port Port, packet []byte, deadline time.Time) error {
+func write(port Port, packet []byte) error {
 	written := make(chan error, 1)
 	go func() {
 		for len(packet) > 0 {
@@ -247,7 +250,7 @@ func write(port Port, packet []byte, deadline time.Time) error {
 		}
 		written <- nil
 	}()
-	timeout := time.NewTimer(time.Until(deadline))
+	timeout := time.NewTimer(writePatience)
 	defer timeout.Stop()
 	select {
 	case err := <-written:
