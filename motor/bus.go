@@ -49,6 +49,7 @@ type bus struct {
 	requests chan request
 	urgent   chan request  // those that go before the others
 	stop     chan struct{} // receives when the emergency stop was pressed
+	quit     chan error    // receives why the bus is to end
 	lost     chan struct{} // closed when the bus has ended; err says why
 	err      error         // nil while the bus works
 
@@ -61,6 +62,8 @@ type bus struct {
 	gain       int32 // Position P Gain as it is except in a pulse
 
 	position atomic.Int32 // the latest, steps
+	quiet    atomic.Bool  // the servo is booting: that it does not answer means nothing
+	leaving  atomic.Bool  // nothing may cause motion any more
 
 	failed      *atomic.Uint64  // counts the transactions without a good reply
 	onTorqueOff func()          // called after an emergency stop has been read back
@@ -68,7 +71,8 @@ type bus struct {
 
 	parser     dynamixel.Parser
 	buf        [256]byte
-	unanswered int // transactions in a row
+	unanswered int  // transactions in a row
+	heard      bool // the servo has answered
 }
 
 // A request is one transaction.
@@ -92,7 +96,7 @@ type reply struct {
 func newBus(port Port, l line, stops *stops, failed *atomic.Uint64) *bus {
 	return &bus{
 		port: port, id: l.id, baud: l.baud, stops: stops, failed: failed,
-		requests: make(chan request), urgent: make(chan request), stop: make(chan struct{}, 1), lost: make(chan struct{}),
+		requests: make(chan request), urgent: make(chan request), stop: make(chan struct{}, 1), quit: make(chan error, 1), lost: make(chan struct{}),
 	}
 }
 
@@ -117,6 +121,8 @@ func (b *bus) run(ctx context.Context) {
 			default:
 			}
 			b.serveAfterStop(r)
+		case err := <-b.quit:
+			b.err = err
 		case <-ctx.Done():
 			select {
 			case <-b.stop: // had come before
@@ -127,6 +133,14 @@ func (b *bus) run(ctx context.Context) {
 				b.err = errClosed
 			}
 		}
+	}
+}
+
+// abandon ends the bus as lost.
+func (b *bus) abandon(why error) {
+	select {
+	case b.quit <- why:
+	default: // for another reason
 	}
 }
 
@@ -148,6 +162,8 @@ func (b *bus) serve(r request) {
 		r.reply <- reply{err: context.Cause(r.ctx)}
 	case r.permit != 0 && !b.stops.permits(r.permit):
 		r.reply <- reply{err: errStopped}
+	case r.permit != 0 && b.leaving.Load():
+		r.reply <- reply{err: errNotConnected}
 	default:
 		p, err := b.exchange(r.packet, r.params)
 		r.reply <- reply{append([]byte(nil), p.Params...), p.Error.Alert(), err, b.err != nil}
@@ -159,11 +175,17 @@ func (b *bus) torqueOff() {
 	presses := b.stops.take()
 	off := dynamixel.AppendWrite(nil, b.id, dynamixel.TorqueEnable, 0)
 	check := dynamixel.AppendRead(nil, b.id, dynamixel.TorqueEnable.Address, dynamixel.TorqueEnable.Size)
+	answers := dynamixel.AppendWrite(nil, b.id, dynamixel.StatusReturnLevel, answerAll)
 	var err error
 	b.unanswered = 0 // what was lost before is not the stop's
 	for range attempts {
 		if _, err = b.exchange(off, 0); b.err != nil {
 			break
+		}
+		if !b.heard { // it may have been told to say nothing
+			if _, err = b.exchange(answers, 0); b.err != nil {
+				break
+			}
 		}
 		var p dynamixel.Packet
 		if p, err = b.exchange(check, int(dynamixel.TorqueEnable.Size)); b.err != nil {
@@ -201,6 +223,9 @@ func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 		left := max(0, time.Until(deadline))
 		if left == 0 && late {
 			b.failed.Add(1)
+			if b.quiet.Load() {
+				return dynamixel.Packet{}, errNoReply
+			}
 			if b.unanswered++; b.unanswered >= attempts {
 				b.err = errNoReply
 			}
@@ -224,7 +249,7 @@ func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 			if p.Instruction != dynamixel.Status || p.ID != b.id {
 				continue
 			}
-			b.unanswered = 0
+			b.unanswered, b.heard = 0, true
 			if p.Error.Number() != 0 {
 				return p, p.Error
 			}
@@ -302,7 +327,8 @@ func (b *bus) do(r request) (reply, error) {
 		if answer.lost {
 			<-b.lost
 		}
-		if errors.Is(answer.err, errNoReply) && attempt < attempts && !r.once {
+		again := errors.Is(answer.err, errNoReply) || errors.Is(answer.err, dynamixel.CRCError) // it was not carried out
+		if again && attempt < attempts && !r.once {
 			continue
 		}
 		return answer, answer.err
@@ -316,6 +342,8 @@ func coded(err error) error {
 		return err
 	case errors.As(err, new(dynamixel.StatusError)):
 		return device.Errorf(device.CodeSerialError, "the servo refused an instruction: %w", err)
+	case errors.Is(err, context.Canceled):
+		return device.Errorf(device.CodeCancelled, "it was given up")
 	case errors.Is(err, context.DeadlineExceeded):
 		return device.Errorf(device.CodeTimeout, "the motor did not get to it in time")
 	default:

@@ -215,7 +215,7 @@ func (m *Motor) takeOver(ctx context.Context, b *bus) error {
 			return nil
 		}
 	}
-	if errors.As(err, new(dynamixel.StatusError)) { // as where its position limits exclude where it stands
+	if errors.Is(err, dynamixel.DataRangeError) || errors.Is(err, dynamixel.DataLimitError) { // as where its position limits exclude where it stands
 		m.log.Error("torque is switched off, as the servo does not accept to hold its position", "error", err)
 		m.update(func(status *device.MotorStatus) { status.Torque = false })
 		return b.set(ctx, dynamixel.TorqueEnable, 0, 0)
@@ -223,11 +223,13 @@ func (m *Motor) takeOver(ctx context.Context, b *bus) error {
 	return err
 }
 
+// answerAll is the Status Return Level at which every instruction is answered.
+const answerAll = 2
+
 // haveAnswers makes the servo answer every instruction. If it has not done so, it does not answer this one
 // either.
 func (b *bus) haveAnswers(ctx context.Context) error {
-	const all = 2
-	packet := dynamixel.AppendWrite(nil, b.id, dynamixel.StatusReturnLevel, all)
+	packet := dynamixel.AppendWrite(nil, b.id, dynamixel.StatusReturnLevel, answerAll)
 	if _, err := b.do(request{ctx: ctx, packet: packet, once: true}); err != nil && !errors.Is(err, errNoReply) {
 		return err
 	}
@@ -331,8 +333,15 @@ func (m *Motor) watch(ctx context.Context, b *bus, last sample, retargeted <-cha
 	}
 }
 
-// hasForgotten reports whether the servo has lost its settings, and with them its torque.
+// hasForgotten reports whether the servo has lost its torque, or its settings.
 func (m *Motor) hasForgotten(ctx context.Context, b *bus) bool {
+	torque, err := b.get(ctx, dynamixel.TorqueEnable)
+	if err != nil || m.bare.Load() {
+		return false
+	}
+	if torque == 0 && m.Status().Torque {
+		return true
+	}
 	velocity, err := b.get(ctx, dynamixel.ProfileVelocity)
-	return err == nil && int(velocity) != m.Status().Speed && !m.bare.Load()
+	return err == nil && int(velocity) != m.Status().Speed
 }

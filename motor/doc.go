@@ -1,5 +1,5 @@
-// Package motor drives one Dynamixel X servo on one serial port that it opens once and keeps. It
-// implements [device.Motor].
+// Package motor drives one Dynamixel X servo on one serial port, which it keeps open unless it is told not
+// to. It implements [device.Motor].
 //
 // # One owner of the bus
 //
@@ -7,7 +7,8 @@
 // write, read until the deadline, and resynchronise before the next. Moves, polls and settings are
 // requests to it; those that motion depends on go before those that only look. The emergency stop is
 // not a request: it is a signal that the bus looks at before every transaction, so that it waits for
-// the one on the wire at most.
+// the one on the wire at most: some 15 ms at 57600 baud, 50 ms more if the servo does not answer, half a
+// second if the port takes no bytes.
 //
 //	MoveTo, halt ───────► urgent ────┐
 //	poll, Refresh, … ───► requests ──┼──► bus ──► port

@@ -222,3 +222,28 @@ func TestConnectToAnotherServo(t *testing.T) {
 		}
 	})
 }
+
+// What is asked of a servo that boots fails; the reboot does not.
+func TestOperationsDuringAReboot(t *testing.T) {
+	for name, ask := range map[string]func(m *motor.Motor) error{
+		"refresh": func(m *motor.Motor) error { return m.Refresh(context.Background()) },
+		"speed":   func(m *motor.Motor) error { return m.SetSpeed(context.Background(), 70) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+				r.connect()
+				done := make(chan error, 1)
+				go func() { done <- r.motor.Reboot(t.Context(), 800*time.Millisecond, true) }()
+				time.Sleep(50 * time.Millisecond)
+				failed(t, ask(r.motor), device.CodeMotorDisconnected)
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+				if len(r.attempts()) != 1 {
+					t.Error("the port was opened anew")
+				}
+				r.moveTo(90)
+			})
+		})
+	}
+}
