@@ -27,7 +27,6 @@ func (s *Servo) boot(at time.Time) {
 	s.resetGoals()
 	s.restore()
 	s.registered = nil
-	s.strain = 0
 	s.booted, s.fed = at, at
 	s.refresh(at)
 	s.set(dynamixel.GoalPosition, s.get(dynamixel.PresentPosition))

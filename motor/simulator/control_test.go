@@ -148,6 +148,102 @@ func TestInertiaCoastsWithoutTorque(t *testing.T) {
 	}
 }
 
+// swing is how far a heavy carousel turns beyond its goal.
+func (b *bench) swing() int32 {
+	b.write(dynamixel.ProfileVelocity, 50, 0)
+	b.write(dynamixel.TorqueEnable, 1, 0)
+	b.write(dynamixel.GoalPosition, 2000, 0)
+	highest := int32(0)
+	for range 1500 {
+		time.Sleep(5 * time.Millisecond)
+		highest = max(highest, b.Register(dynamixel.PresentPosition))
+	}
+	return highest - 2000
+}
+
+func TestDGainDamps(t *testing.T) {
+	var without, with int32
+	onBench(t, Config{Faults: Faults{Inertia: 20}}, func(b *bench) { without = b.swing() })
+	onBench(t, Config{Faults: Faults{Inertia: 20}}, func(b *bench) {
+		b.write(dynamixel.PositionDGain, 10000, 0) // 625 of PWM for a step in a period
+		with = b.swing()
+	})
+	if without < 10 || with > without/4 {
+		t.Errorf("beyond its goal by %d steps without D gain, and by %d with it", without, with)
+	}
+}
+
+// At 781.65 steps/s the horn needs 781.65 · 885 / 5002.6 = 138.3 of PWM. With nothing but a P gain it is behind
+// by 19.7 steps for that; feedforward for 0.782 steps a period takes a gain of 177, 708 / 4.
+func TestFeedforward(t *testing.T) {
+	for gain, want := range map[int32]int32{0: 20, 354: 10, 708: 0} {
+		onBench(t, Config{}, func(b *bench) {
+			b.write(dynamixel.Feedforward1stGain, gain, 0)
+			b.write(dynamixel.ProfileVelocity, 50, 0)
+			b.write(dynamixel.TorqueEnable, 1, 0)
+			b.write(dynamixel.GoalPosition, 4000, 0)
+			b.after(time.Second)
+			behind := b.Register(dynamixel.PositionTrajectory) - b.Register(dynamixel.PresentPosition)
+			if behind < want-1 || behind > want+1 {
+				t.Errorf("with a gain of %d behind by %d steps, want %d", gain, behind, want)
+			}
+		})
+	}
+}
+
+// The integral does not run away while the horn cannot follow, as it would have to be undone afterwards.
+func TestIGainDoesNotWindUp(t *testing.T) {
+	onBench(t, Config{Faults: Faults{Jam: true}}, func(b *bench) {
+		b.write(dynamixel.PositionIGain, 1000, 0)
+		b.write(dynamixel.TorqueEnable, 1, 0)
+		b.write(dynamixel.GoalPWM, 400, 0)
+		b.write(dynamixel.GoalPosition, 1000, 0)
+		b.after(20 * time.Second)
+		b.is(dynamixel.PresentPWM, 400)
+		b.SetFaults(Faults{})
+		highest := int32(0)
+		for range 300 {
+			time.Sleep(10 * time.Millisecond)
+			highest = max(highest, b.Register(dynamixel.PresentPosition))
+		}
+		if highest > 1200 {
+			t.Errorf("it turned on to %d", highest)
+		}
+	})
+}
+
+func TestBusWatchdogStopsPWM(t *testing.T) {
+	onBench(t, Config{}, func(b *bench) {
+		b.write(dynamixel.OperatingMode, dynamixel.ModePWM, 0)
+		b.write(dynamixel.GoalPWM, 200, 0)
+		b.write(dynamixel.TorqueEnable, 1, 0)
+		b.write(dynamixel.BusWatchdog, 5, 0)
+		b.after(90 * time.Millisecond)
+		if v := b.Register(dynamixel.PresentVelocity); v == 0 {
+			t.Error("it does not turn")
+		}
+		b.after(time.Second)
+		b.is(dynamixel.PresentVelocity, 0)
+		b.is(dynamixel.PresentPWM, 0)
+		b.write(dynamixel.BusWatchdog, 0, 0)
+		b.after(time.Second)
+		b.is(dynamixel.PresentVelocity, 0)
+		b.write(dynamixel.GoalPWM, 200, 0)
+		b.after(time.Second)
+		b.is(dynamixel.PresentPWM, 200)
+	})
+}
+
+func TestWindowsOfMovingStatus(t *testing.T) {
+	for goal, want := range map[int32]int32{5: dynamixel.InPosition, 6: 0, 200: 0, 201: dynamixel.FollowingError} {
+		onBench(t, Config{Faults: Faults{Jam: true}}, func(b *bench) {
+			b.write(dynamixel.TorqueEnable, 1, 0)
+			b.write(dynamixel.GoalPosition, goal, 0)
+			b.is(dynamixel.MovingStatus, want)
+		})
+	}
+}
+
 func TestGoalPWMOfZeroLeavesNoForce(t *testing.T) {
 	onBench(t, Config{}, func(b *bench) {
 		b.write(dynamixel.TorqueEnable, 1, 0)
@@ -195,6 +291,30 @@ func TestVelocityMode(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A new goal velocity begins where the ramp is, and by time takes as long as Profile Acceleration says.
+func TestRamps(t *testing.T) {
+	onBench(t, Config{}, func(b *bench) {
+		b.write(dynamixel.OperatingMode, dynamixel.ModeVelocity, 0)
+		b.write(dynamixel.ProfileAcceleration, 16, 0) // 100 units in 400 ms
+		b.write(dynamixel.TorqueEnable, 1, 0)
+		b.write(dynamixel.GoalVelocity, 100, 0)
+		b.after(time.Second)
+		b.write(dynamixel.GoalVelocity, 200, 0)
+		b.after(200 * time.Millisecond)
+		b.is(dynamixel.VelocityTrajectory, 150)
+		b.write(dynamixel.TorqueEnable, 0, 0)
+		b.write(dynamixel.DriveMode, dynamixel.DriveModeTimeProfile, 0)
+		b.write(dynamixel.GoalVelocity, 0, 0)
+		b.write(dynamixel.ProfileAcceleration, 500, 0)
+		b.write(dynamixel.TorqueEnable, 1, 0)
+		b.write(dynamixel.GoalVelocity, 300, 0)
+		b.after(100 * time.Millisecond)
+		b.is(dynamixel.VelocityTrajectory, 60)
+		b.after(600 * time.Millisecond)
+		b.is(dynamixel.PresentVelocity, 300)
+	})
 }
 
 func TestPWMMode(t *testing.T) {

@@ -55,6 +55,8 @@ func TestInstructionsForSeveralServosThatMakeNoSense(t *testing.T) {
 			"sync write without an id":    group(dynamixel.SyncWrite, 65, 0, 1, 0),
 			"sync write without its data": group(dynamixel.SyncWrite, 65, 0, 1, 0, 1),
 			"sync write of nothing":       group(dynamixel.SyncWrite, 65, 0, 0, 0, 1, 1),
+			"sync write of half":          group(dynamixel.SyncWrite, 100, 0, 2, 0, 1, 50),
+			"bulk write of half":          group(dynamixel.BulkWrite, 1, 100, 0, 2, 0, 50),
 			"bulk read without its size":  group(dynamixel.BulkRead, 1, 65, 0, 1),
 			"bulk write without its data": group(dynamixel.BulkWrite, 1, 65, 0, 1, 0),
 			"bulk write of more":          group(dynamixel.BulkWrite, 1, 65, 0, 2, 0, 1),
@@ -67,9 +69,21 @@ func TestInstructionsForSeveralServosThatMakeNoSense(t *testing.T) {
 			}
 		}
 		b.is(dynamixel.LED, 0)
+		b.is(dynamixel.GoalPWM, 885)
 		sameBytes(t, b.raw(group(dynamixel.SyncRead, 0xFF, 0xFF, 1, 0, 1)...),
 			dynamixel.AppendPacket(nil, dynamixel.Packet{ID: 1, Instruction: dynamixel.Status, Error: dynamixel.AccessError}))
 	})
+}
+
+func TestStatusReturnLevelOfReadsOfSeveralServos(t *testing.T) {
+	for level, want := range []int{0, 12, 12} { // bytes of the status
+		onBench(t, Config{}, func(b *bench) {
+			b.raw(dynamixel.AppendWrite(nil, 1, dynamixel.StatusReturnLevel, int32(level))...)
+			if got := b.raw(group(dynamixel.SyncRead, 65, 0, 1, 0, 1)...); len(got) != want {
+				t.Errorf("level %d: % X", level, got)
+			}
+		})
+	}
 }
 
 // Of a fast read all servos make one packet, of which LEN is that of the whole and each adds the CRC so far.

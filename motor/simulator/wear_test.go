@@ -55,6 +55,17 @@ func TestOverload(t *testing.T) {
 			b.is(dynamixel.PresentPWM, 600)
 		})
 	})
+	t.Run("not with pauses", func(t *testing.T) {
+		onBench(t, Config{}, func(b *bench) {
+			b.push(885)
+			b.after(2 * time.Second)
+			b.write(dynamixel.GoalPWM, 800, 0)
+			b.after(10 * time.Millisecond)
+			b.write(dynamixel.GoalPWM, 885, 0)
+			b.after(2 * time.Second)
+			b.is(dynamixel.HardwareErrorStatus, 0)
+		})
+	})
 	t.Run("not while it turns", func(t *testing.T) {
 		onBench(t, Config{}, func(b *bench) {
 			b.write(dynamixel.OperatingMode, dynamixel.ModePWM, 0)
@@ -78,8 +89,11 @@ func TestTemperature(t *testing.T) {
 		b.SetFaults(Faults{})
 		time.Sleep(5 * time.Minute)
 		b.is(dynamixel.PresentTemperature, 31+14)
-		time.Sleep(2 * time.Hour)
+		time.Sleep(3 * time.Hour)
 		b.is(dynamixel.PresentTemperature, 31)
+		if b.heat != 0 {
+			t.Errorf("%v K are still to be computed", b.heat)
+		}
 	})
 }
 
