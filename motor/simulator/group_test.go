@@ -55,8 +55,8 @@ func TestInstructionsForSeveralServosThatMakeNoSense(t *testing.T) {
 			"sync write without an id":    group(dynamixel.SyncWrite, 65, 0, 1, 0),
 			"sync write without its data": group(dynamixel.SyncWrite, 65, 0, 1, 0, 1),
 			"sync write of nothing":       group(dynamixel.SyncWrite, 65, 0, 0, 0, 1, 1),
-			"sync write of half":          group(dynamixel.SyncWrite, 100, 0, 2, 0, 1, 50),
-			"bulk write of half":          group(dynamixel.BulkWrite, 1, 100, 0, 2, 0, 50),
+			"sync write that ends early":  group(dynamixel.SyncWrite, 9, 0, 1, 0, 1),
+			"bulk write that ends early":  group(dynamixel.BulkWrite, 1, 9, 0, 1, 0),
 			"bulk read without its size":  group(dynamixel.BulkRead, 1, 65, 0, 1),
 			"bulk write without its data": group(dynamixel.BulkWrite, 1, 65, 0, 1, 0),
 			"bulk write of more":          group(dynamixel.BulkWrite, 1, 65, 0, 2, 0, 1),
@@ -69,7 +69,7 @@ func TestInstructionsForSeveralServosThatMakeNoSense(t *testing.T) {
 			}
 		}
 		b.is(dynamixel.LED, 0)
-		b.is(dynamixel.GoalPWM, 885)
+		b.is(dynamixel.ReturnDelayTime, 250)
 		sameBytes(t, b.raw(group(dynamixel.SyncRead, 0xFF, 0xFF, 1, 0, 1)...),
 			dynamixel.AppendPacket(nil, dynamixel.Packet{ID: 1, Instruction: dynamixel.Status, Error: dynamixel.AccessError}))
 	})

@@ -128,6 +128,9 @@ func TestIndirectData(t *testing.T) {
 				t.Error("it has written a part of a goal")
 			}
 			b.is(dynamixel.LED, 1)
+			b.write(address(4), 65, 0)
+			b.write(dynamixel.Register{Address: data + 1, Size: 4}, 0, dynamixel.DataLengthError) // three bytes of a goal
+			b.is(dynamixel.GoalPosition, 1024)
 			b.write(address(5), 118, 0)
 			b.write(dynamixel.Register{Address: data + 5, Size: 1}, 0, dynamixel.AccessError) // inside a register
 			b.write(address(6), 132, 0)

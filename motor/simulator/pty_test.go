@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -269,6 +271,30 @@ func TestPTYLink(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// Also in the moment in which one gives the link up, only one other gets it.
+func TestOnlyOneHasALink(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "servo")
+	var owners atomic.Int32
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 500 {
+				lock, err := lockLink(link)
+				if err != nil {
+					continue
+				}
+				if n := owners.Add(1); n != 1 {
+					t.Errorf("%d have it", n)
+				}
+				owners.Add(-1)
+				os.Remove(lock.Name())
+				lock.Close()
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestPTYIsUnpluggedAndPluggedInAgain(t *testing.T) {
