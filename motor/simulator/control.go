@@ -148,7 +148,7 @@ func (s *Servo) run(until time.Time) {
 			velocity, changing = s.ramp.at(s.clock), s.ramp.ongoing(s.clock)
 		default:
 			position, velocity = s.path.at(s.clock)
-			changing = velocity != 0
+			changing = s.path.ongoing(s.clock)
 		}
 		next := l.step(s.state, position, velocity)
 		next.settle(&l, position, velocity)

@@ -410,6 +410,21 @@ func look(b *testing.B, goal int32, every time.Duration) {
 	}
 }
 
+// A profile that begins in the moment of a control period is not taken for rest, though its velocity is 0 there.
+func TestProfileThatBeginsWithAPeriod(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{})
+		s.setTorque(true, s.clock)
+		s.set(dynamixel.ProfileVelocity, 50)
+		s.set(dynamixel.ProfileAcceleration, 10)
+		s.apply(dynamixel.GoalPosition, 1000, s.clock.Add(period))
+		s.advance(s.clock.Add(time.Second))
+		if s.velocity < 700 { // steps/s
+			t.Errorf("after a second at %v", s.horn)
+		}
+	})
+}
+
 // Nothing is computed while nothing happens: a year costs as much as a moment.
 func TestRestCostsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
