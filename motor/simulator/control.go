@@ -67,11 +67,8 @@ func (s *Servo) loop() loop {
 		}
 		l.slope = get(dynamixel.PWMSlope) * unit / s.supply * fullPWM
 	}
-	if s.halted {
+	if s.halted && !positional(l.mode) { // the position modes then hold the horn where it is
 		l.direct, l.current = 0, 0
-		if l.mode == dynamixel.ModeCurrentBasedPosition {
-			l.current = math.Abs(get(dynamixel.GoalCurrent)) * s.model.CurrentUnit / s.rating.stall
-		}
 	}
 	return l
 }

@@ -28,7 +28,8 @@ const (
 // servo's baud rate to arrive, and is carried out then. Its status is written in one piece when, after the
 // Return Delay Time, all its bytes would have arrived at the host. Each of these moments counts from when
 // the instruction was read, so that late timers do not add up. One byte follows another: instructions that
-// are written without waiting for the status wait for their turn.
+// are written without waiting for the status wait for their turn. A host at another rate than the servo's, as
+// far as the line has a method HostBaud that says so, is not understood and hears noise.
 func (s *Servo) Serve(ctx context.Context, line io.ReadWriteCloser) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	closed := make(chan struct{})
