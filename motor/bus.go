@@ -50,6 +50,7 @@ type bus struct {
 	urgent   chan request  // those that go before the others
 	stop     chan struct{} // receives when the emergency stop was pressed
 	quit     chan error    // receives why the bus is to end
+	alerts   chan struct{} // receives when the alert bit of the replies has changed
 	lost     chan struct{} // closed when the bus has ended; err says why
 	err      error         // nil while the bus works
 
@@ -73,6 +74,7 @@ type bus struct {
 	buf        [256]byte
 	unanswered int  // transactions in a row
 	heard      bool // the servo has answered
+	alert      bool // the last reply had an alert
 }
 
 // A request is one transaction.
@@ -96,7 +98,7 @@ type reply struct {
 func newBus(port Port, l line, stops *stops, failed *atomic.Uint64) *bus {
 	return &bus{
 		port: port, id: l.id, baud: l.baud, stops: stops, failed: failed,
-		requests: make(chan request), urgent: make(chan request), stop: make(chan struct{}, 1), quit: make(chan error, 1), lost: make(chan struct{}),
+		requests: make(chan request), urgent: make(chan request), stop: make(chan struct{}, 1), quit: make(chan error, 1), alerts: make(chan struct{}, 1), lost: make(chan struct{}),
 	}
 }
 
@@ -167,6 +169,13 @@ func (b *bus) serve(r request) {
 	default:
 		p, err := b.exchange(r.packet, r.params)
 		r.reply <- reply{append([]byte(nil), p.Params...), p.Error.Alert(), err, b.err != nil}
+		if alert := p.Error.Alert(); err == nil && alert != b.alert {
+			b.alert = alert
+			select {
+			case b.alerts <- struct{}{}:
+			default:
+			}
+		}
 	}
 }
 

@@ -313,6 +313,10 @@ func (m *Motor) watch(ctx context.Context, b *bus, last sample, retargeted <-cha
 			}
 			idle.Reset(again)
 			continue
+		case <-b.alerts: // what it is about is not left until the next reading
+			if m.rebooting.Load() {
+				continue
+			}
 		case <-ticker.C:
 			if m.rebooting.Load() {
 				continue

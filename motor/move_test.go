@@ -213,6 +213,7 @@ func TestMoveTimesOut(t *testing.T) {
 		r.config.MoveTimeout = time.Millisecond
 		r.servo.SetFaults(simulator.Faults{Voltage: 4}) // with which it is three times as slow
 		r.connect()
+		time.Sleep(time.Second)
 		before, called := r.count(), time.Now()
 		o := <-r.begin(t.Context(), 350)
 		failed(t, o.err, device.CodeTimeout)
@@ -281,6 +282,26 @@ func TestHardwareErrorEndsAMove(t *testing.T) {
 		}
 		failed(t, r.motor.Reset(t.Context(), 0), device.CodeMotorFault)
 		r.holds(dynamixel.TorqueEnable, 0)
+	})
+}
+
+// An alert that comes with the answer to something else is looked into at once, and so is its end.
+func TestAlertIsLookedIntoAtOnce(t *testing.T) {
+	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+		r.connect()
+		time.Sleep(time.Second)
+		r.servo.Fail(dynamixel.OverheatingError)
+		if err := r.motor.SetSpeed(t.Context(), 60); err != nil {
+			t.Error(err)
+		}
+		before := r.count()
+		time.Sleep(100 * time.Millisecond)
+		if s := r.motor.Status(); len(s.HardwareError) != 1 || s.Torque {
+			t.Errorf("the status is %+v", s)
+		}
+		if n := r.count() - before; n > 4 {
+			t.Errorf("%d instructions for one alert", n)
+		}
 	})
 }
 
