@@ -52,7 +52,7 @@ func benchmarkArrival(b *testing.B, openStore func(*slog.Logger) (store, error))
 	servo := simulator.New(simulator.Config{})
 	defer start(func(ctx context.Context) error { return servo.Serve(ctx, line) })()
 	port := &goalPort{Port: host, written: make(chan time.Time, 1)}
-	open := func(string, int) (motor.Port, error) { return port, nil }
+	open := func(*slog.Logger) openFunc { return func(string, int) (motor.Port, error) { return port, nil } }
 	defer start(func(ctx context.Context) error { return serve(ctx, s, open, openStore, true) })()
 
 	client := paho.NewClient(paho.NewClientOptions().AddBroker(s.brokers[0]).SetOrderMatters(false))

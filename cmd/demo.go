@@ -31,18 +31,11 @@ func newDemo() *cobra.Command {
 
 func demo(ctx context.Context, out io.Writer, listen string) error {
 	s, err := loadSettings(func(env *environment) {
-		*env = environment{
-			DeviceID: "demo", LogLevel: env.LogLevel, LogFormat: env.LogFormat,
-			MQTTBroker: "tcp://" + listen, MQTTBaseTopic: env.MQTTBaseTopic, MQTTKeepalive: env.MQTTKeepalive,
-			MotorPort: "simulated", MotorBaud: "57600", MotorID: "1",
-			Hotels: env.Hotels, RoomsPerHotel: env.RoomsPerHotel,
-			OffsetAngle: env.OffsetAngle, RotationDirection: env.RotationDirection,
-			Speed: env.Speed, Acceleration: env.Acceleration, Tolerance: env.Tolerance,
-			MoveTimeout: env.MoveTimeout, HealthInterval: env.HealthInterval, QueueSize: env.QueueSize,
-			TemperatureLimit: env.TemperatureLimit, CurrentLimit: env.CurrentLimit,
-			VoltageMin: env.VoltageMin, VoltageMax: env.VoltageMax,
-			Retries: env.Retries, RetryDelay: env.RetryDelay, ResumeWindow: "0", MQTTOfflineCommands: env.MQTTOfflineCommands,
-		}
+		env.DeviceID = "demo"
+		env.MQTTBroker, env.MQTTUsername, env.MQTTPassword, env.MQTTPasswordFile = "tcp://"+listen, "", "", ""
+		env.MQTTCaFile, env.MQTTCertFile, env.MQTTKeyFile = "", "", ""
+		env.MotorPort, env.MotorBaud, env.MotorID = "simulated", "57600", "1"
+		env.StateDir, env.ResumeWindow = "", "0"
 	})
 	if err != nil {
 		return err
@@ -55,7 +48,7 @@ func demo(ctx context.Context, out io.Writer, listen string) error {
 	s.brokers = []string{"tcp://" + mqttBroker.Addr().String()}
 
 	servo := simulator.New(simulator.Config{})
-	var open openFunc
+	var open func(*slog.Logger) openFunc
 	switch line, err := simulator.OpenPTY(""); {
 	case err == nil:
 		s.port = line.Path()
@@ -63,7 +56,9 @@ func demo(ctx context.Context, out io.Writer, listen string) error {
 		defer start(func(ctx context.Context) error { return servo.Serve(ctx, line) })()
 	case errors.Is(err, errors.ErrUnsupported):
 		host, line := simulator.Pipe()
-		open = func(string, int) (motor.Port, error) { return host, nil }
+		open = func(*slog.Logger) openFunc {
+			return func(string, int) (motor.Port, error) { return host, nil }
+		}
 		defer start(func(ctx context.Context) error { return servo.Serve(ctx, line) })()
 	default:
 		return err

@@ -134,6 +134,41 @@ func (p *parser) tls(caFile, certFile, keyFile string) *tls.Config {
 	return config
 }
 
+// precise takes the settings of precise moves, which have the names that they have in a command.
+func (p *parser) precise(e environment) (s device.Precise) {
+	values := map[string]string{
+		"switch_error":     e.PreciseSwitchError,
+		"stage1_timeout":   e.PreciseStage1Timeout,
+		"pulse_pwm_start":  e.PrecisePulsePWMStart,
+		"pulse_duration":   e.PrecisePulseDuration,
+		"pulse_rest":       e.PrecisePulseRest,
+		"pwm_step":         e.PrecisePWMStep,
+		"pwm_max":          e.PrecisePWMMax,
+		"motion_threshold": e.PreciseMotionThreshold,
+		"pwm_backoff_step": e.PrecisePWMBackoffStep,
+		"max_step_factor":  e.PreciseMaxStepFactor,
+		"pulse_max":        e.PrecisePulseMax,
+		"stall_pulses":     e.PreciseStallPulses,
+	}
+	for _, o := range device.Overrides {
+		name, value := "PRECISE_"+strings.ToUpper(o.Name), values[o.Name]
+		switch {
+		case o.Unit == "seconds":
+			o.Set(&s, p.duration(name, value, toDuration(o.Least), toDuration(o.Most)).Seconds())
+		case o.Whole:
+			o.Set(&s, float64(p.integer(name, value, int(o.Least), int(o.Most))))
+		default:
+			o.Set(&s, p.number(name, value, o.Least, o.Most))
+		}
+	}
+	if s.PulsePWMStart > s.PWMMax && s.PWMMax > 0 {
+		p.fault("PRECISE_PULSE_PWM_START", e.PrecisePulsePWMStart, "no higher than PRECISE_PWM_MAX, which is "+e.PrecisePWMMax)
+	}
+	return s
+}
+
+func toDuration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
+
 // carousel places the hotels: by name, evenly spaced, or name:angle, as measured.
 func (p *parser) carousel(e environment) device.Carousel {
 	offset := device.Degrees(p.number("OFFSET_ANGLE", e.OffsetAngle, -360, 360))

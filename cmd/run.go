@@ -57,7 +57,7 @@ func (*forgetful) Close() error { return nil }
 
 // serve runs one device until ctx ends. Then the device halts first, the broker is told, and the port
 // is closed.
-func serve(ctx context.Context, s settings, open openFunc, openStore func(*slog.Logger) (store, error), simulated bool) error {
+func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, openStore func(*slog.Logger) (store, error), simulated bool) error {
 	lines := mqtt.NewLog()
 	log := slog.New(lines.Handler(newHandler(s)))
 	kept, err := openStore(log.With("part", "journal"))
@@ -69,20 +69,26 @@ func serve(ctx context.Context, s settings, open openFunc, openStore func(*slog.
 			log.Error("cannot close the journal", "error", err)
 		}
 	}()
+	motorLog := log.With("part", "motor")
 	m := motor.New(motor.Config{
-		Open:           open,
+		Open:           open(motorLog),
 		Port:           s.port,
 		Baud:           s.baud,
 		ID:             s.id,
 		Speed:          s.speed,
 		Acceleration:   s.acceleration,
-		Tolerance:      s.tolerance,
+		Shortest:       s.shortest,
 		MoveTimeout:    s.moveTimeout,
+		Watchdog:       s.watchdog,
+		IdleTimeout:    s.idleTimeout,
 		HealthInterval: s.healthInterval,
-		Log:            log.With("part", "motor"),
+		Log:            motorLog,
 	})
 	d, err := device.New(device.Config{
 		Carousel:     s.carousel,
+		Tolerance:    s.tolerance,
+		Precise:      s.precise,
+		IsPrecise:    s.isPrecise,
 		QueueSize:    s.queueSize,
 		Limits:       s.limits,
 		Retries:      s.retries,

@@ -15,10 +15,14 @@ import (
 	"github.com/kelseyhightower/envconfig"
 
 	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/motor"
 	"github.com/plate-resort/plate-resort/motor/dynamixel"
 )
 
 const settingsPrefix = "PLATE_RESORT"
+
+// minWatchdog leaves time for a few lost replies.
+const minWatchdog = 300 * time.Millisecond
 
 // An environment holds the settings as the environment has them: PLATE_RESORT_ and the field's name in
 // capitals with underscores. They are text here, as envconfig would stop at the first one that is not
@@ -45,15 +49,33 @@ type environment struct {
 	MotorBaud string `split_words:"true" default:"57600"`
 	MotorID   string `split_words:"true" default:"1"`
 
+	MotorIdleTimeout string `split_words:"true" default:"0"`
+	MotorWatchdog    string `split_words:"true" default:"1s"`
+
 	Hotels            string `split_words:"true" default:"A,B,C,D"`
 	RoomsPerHotel     string `split_words:"true" default:"20"`
 	OffsetAngle       string `split_words:"true" default:"19"`
 	RotationDirection string `split_words:"true" default:"1"`
+	Rotation          string `split_words:"true" default:"bounded"`
 
 	Speed        string `split_words:"true" default:"50"`
 	Acceleration string `split_words:"true" default:"0"`
 	Tolerance    string `split_words:"true" default:"0.5"`
 	MoveTimeout  string `split_words:"true" default:"20s"`
+
+	Precise                string `split_words:"true" default:"true"`
+	PreciseSwitchError     string `split_words:"true" default:"3"`
+	PreciseStage1Timeout   string `split_words:"true" default:"8s"`
+	PrecisePulsePWMStart   string `split_words:"true" default:"180"`
+	PrecisePulseDuration   string `split_words:"true" default:"300ms"`
+	PrecisePulseRest       string `split_words:"true" default:"200ms"`
+	PrecisePWMStep         string `split_words:"true" default:"25"`
+	PrecisePWMMax          string `split_words:"true" default:"600"`
+	PreciseMotionThreshold string `split_words:"true" default:"0.12"`
+	PrecisePWMBackoffStep  string `split_words:"true" default:"60"`
+	PreciseMaxStepFactor   string `split_words:"true" default:"1.5"`
+	PrecisePulseMax        string `split_words:"true" default:"25"`
+	PreciseStallPulses     string `split_words:"true" default:"6"`
 
 	TemperatureLimit string `split_words:"true" default:"70"`
 	CurrentLimit     string `split_words:"true" default:"2000"`
@@ -84,16 +106,21 @@ type settings struct {
 	keepalive    time.Duration
 	keepCommands bool
 
-	port string
-	baud int
-	id   byte
+	port        string
+	baud        int
+	id          byte
+	idleTimeout time.Duration
+	watchdog    time.Duration
 
 	carousel device.Carousel
+	shortest bool // turn the short way round
 
 	speed          int
 	acceleration   int
 	tolerance      device.Degrees
 	moveTimeout    time.Duration
+	isPrecise      bool
+	precise        device.Precise
 	limits         device.Limits
 	healthInterval time.Duration
 	queueSize      int
@@ -155,10 +182,15 @@ func (e environment) parse() (settings, []error) {
 		port:           e.MotorPort,
 		baud:           p.integer("MOTOR_BAUD", e.MotorBaud, dynamixel.Bauds[0], dynamixel.Bauds[len(dynamixel.Bauds)-1]),
 		id:             byte(p.integer("MOTOR_ID", e.MotorID, 0, int(dynamixel.MaxID))),
+		idleTimeout:    p.duration("MOTOR_IDLE_TIMEOUT", e.MotorIdleTimeout, 0, 24*time.Hour),
+		watchdog:       p.duration("MOTOR_WATCHDOG", e.MotorWatchdog, 0, motor.MaxWatchdog),
+		shortest:       p.oneOf("ROTATION", e.Rotation, "bounded", "shortest") == "shortest",
 		speed:          p.integer("SPEED", e.Speed, 1, 1023),
 		acceleration:   p.integer("ACCELERATION", e.Acceleration, 0, 32767),
 		tolerance:      device.Degrees(p.number("TOLERANCE", e.Tolerance, 0.1, 5)),
 		moveTimeout:    p.duration("MOVE_TIMEOUT", e.MoveTimeout, time.Second, time.Hour),
+		isPrecise:      p.oneOf("PRECISE", e.Precise, "true", "false") == "true",
+		precise:        p.precise(e),
 		healthInterval: p.duration("HEALTH_INTERVAL", e.HealthInterval, 100*time.Millisecond, time.Minute),
 		limits: device.Limits{
 			Temperature: p.number("TEMPERATURE_LIMIT", e.TemperatureLimit, 0, 100),
@@ -195,6 +227,12 @@ func (e environment) parse() (settings, []error) {
 	}
 	if s.baud != 0 && !slices.Contains(dynamixel.Bauds[:], s.baud) {
 		p.fault("MOTOR_BAUD", e.MotorBaud, fmt.Sprintf("one of %v", dynamixel.Bauds))
+	}
+	if s.watchdog > 0 && s.watchdog < minWatchdog {
+		p.fault("MOTOR_WATCHDOG", e.MotorWatchdog, fmt.Sprintf("0 or at least %v, or the servo would stop between two looks at it", minWatchdog))
+	}
+	if s.idleTimeout > 0 && s.idleTimeout < time.Second {
+		p.fault("MOTOR_IDLE_TIMEOUT", e.MotorIdleTimeout, "0 or at least 1s")
 	}
 	s.carousel = p.carousel(e)
 	return s, p.faults

@@ -14,6 +14,9 @@ const latchTimeout = time.Second
 // Config is what a Device is made of.
 type Config struct {
 	Carousel   Carousel
+	Tolerance  Degrees       // how near to its goal a move has arrived
+	Precise    Precise       // how a precise move goes on where friction ends a plain one
+	IsPrecise  bool          // whether moves are precise, if their command does not say
 	QueueSize  int           // how many operations may wait
 	Limits     Limits        // of the motor's health
 	Retries    int           // how many more attempts an operation has, if its command does not say
@@ -37,6 +40,9 @@ type Config struct {
 type Device struct {
 	carousel   Carousel
 	hotels     []string
+	tolerance  Degrees
+	precise    Precise
+	isPrecise  bool
 	queueSize  int
 	limits     Limits
 	maxRetries int
@@ -104,6 +110,9 @@ func New(c Config) (*Device, error) {
 	d := &Device{
 		carousel:      c.Carousel,
 		hotels:        c.Carousel.Names(),
+		tolerance:     c.Tolerance,
+		precise:       c.Precise,
+		isPrecise:     c.IsPrecise,
 		queueSize:     c.QueueSize,
 		limits:        c.Limits,
 		maxRetries:    c.Retries,

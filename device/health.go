@@ -92,7 +92,7 @@ func (d *Device) examine(motor MotorStatus) *Health {
 	switch {
 	case len(motor.HardwareError) > 0:
 		h.Status = "error"
-	case motor.Connection != Connected:
+	case !motor.Connection.Ready():
 		h.Status = "unknown"
 	case len(h.Warnings) > 0:
 		h.Status = "warning"

@@ -46,16 +46,30 @@ type Motor interface {
 // A Move is where to turn.
 type Move struct {
 	Goal Degrees // 0 ≤ Goal < 360
-	// Tolerance is how near to its goal the move must end; 0 is the motor's choice.
+	// Tolerance is how near to its goal the move has arrived.
 	Tolerance Degrees
+	// Window is how near to its goal the move may come to rest, at least Tolerance.
+	Window Degrees
+	// Precise has the carousel pushed from there to within Tolerance; nil leaves it there.
+	Precise *Precise
 	// Timeout bounds the move; 0 is the motor's choice.
 	Timeout time.Duration
 }
 
+// A Stage is a stage of a move.
+type Stage string
+
+// The stages.
+const (
+	PositionStage Stage = "position" // the servo's own way to its goal
+	PreciseStage  Stage = "precise"  // pulses that push it the last bit
+)
+
 // An Arrival is where a move ended.
 type Arrival struct {
-	Angle Degrees // 0 ≤ Angle < 360
-	Stage string  // what brought the servo there: "position", its own position control
+	Angle  Degrees // 0 ≤ Angle < 360
+	Stage  Stage   // the one that brought it there
+	Pulses int     // that it took in the precise stage
 }
 
 // A Line is where the servo is found. What is zero, or nil, stays as it is.
@@ -82,7 +96,11 @@ const (
 	Connected    Connection = "connected"
 	Disconnected Connection = "disconnected" // lost or not found, being retried
 	Released     Connection = "released"     // by command
+	Napping      Connection = "idle"         // the port is closed for want of work, and opened for the next
 )
+
+// Ready reports whether operations can be carried out.
+func (c Connection) Ready() bool { return c == Connected || c == Napping }
 
 // MotorStatus is what is known of the servo. Apart from Connection and Problem, its fields hold what
 // was last read, and are zero before the first contact.

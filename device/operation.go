@@ -87,8 +87,8 @@ type Result struct {
 	Hotel           string   `json:"hotel,omitempty"`
 	Angle           *Degrees `json:"angle,omitempty"`     // where the carousel stands, 0 ≤ angle < 360
 	Deviation       *Degrees `json:"deviation,omitempty"` // angle minus goal
-	Stage           string   `json:"stage,omitempty"`     // of a move: what brought it to its end
-	Note            string   `json:"note,omitempty"`      // what is not as it was asked for
+	Stage           Stage    `json:"stage,omitempty"`     // of a move: what brought it to its end
+	Pulses          int      `json:"pulses,omitempty"`    // of a move: how often it was pushed
 	Health          *Health  `json:"health,omitempty"`    // of a refresh
 	DurationSeconds float64  `json:"duration_seconds"`
 }

@@ -3,7 +3,6 @@ package device
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,12 +35,6 @@ type Parameters struct {
 	TimeoutSeconds    *float64   `json:"timeout_seconds,omitempty"`     // of each attempt
 	Retries           *int       `json:"retries,omitempty"`             // how many more attempts it has
 	RetryDelaySeconds *float64   `json:"retry_delay_seconds,omitempty"` // before each of them
-}
-
-// Overrides are the settings of a precise move that a command may override.
-var Overrides = []string{
-	"switch_error", "stage1_timeout", "pulse_pwm_start", "pulse_duration", "pulse_rest", "pwm_step", "pwm_max",
-	"motion_threshold", "pwm_backoff_step", "max_step_factor", "pulse_max", "stall_pulses",
 }
 
 // Fields lists the parameters of the operation, besides the options.
@@ -84,11 +77,11 @@ func (n Name) Options() []string {
 
 // What the parameters may be.
 const (
-	minTolerance, maxTolerance = 0.1, 5    // degrees
-	maxSeconds                 = 3600      // of every duration
-	maxRetries                 = 100       //
-	maxMotorID                 = 252       //
-	minBaud, maxBaud           = 9600, 4e6 // bits a second
+	minTolerance, maxTolerance = 0.1, 5     // degrees
+	maxSeconds                 = 3600       // of every duration
+	maxRetries                 = 100        //
+	maxMotorID                 = 252        //
+	minBaud, maxBaud           = 9600, 45e5 // bits a second
 )
 
 // validate checks the parameters against the carousel and the motor.
@@ -117,13 +110,8 @@ func (d *Device) validate(c Command) *Error {
 	if p.Port != nil && *p.Port == "" {
 		return Errorf(CodeInvalidPayload, "port is empty; it must be the name of a serial port, such as /dev/ttyUSB0")
 	}
-	for name, value := range p.Overrides {
-		if !slices.Contains(Overrides, name) {
-			return Errorf(CodeInvalidPayload, "unknown override %q; there are %s", name, strings.Join(Overrides, ", "))
-		}
-		if value == nil || !(*value > 0) {
-			return Errorf(CodeInvalidPayload, "the override %q must be a number above 0", name)
-		}
+	if err := d.precise.validateOverrides(p.Overrides); err != nil {
+		return err
 	}
 	fastest := 32767
 	if limit := d.motor.Status().SpeedLimit; limit > 0 {

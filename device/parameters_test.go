@@ -4,11 +4,13 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/device/devicetest"
 )
 
 func TestEachParameterHasItsBounds(t *testing.T) {
@@ -34,7 +36,9 @@ func TestEachParameterHasItsBounds(t *testing.T) {
 	motorID := func(n int) device.Command { return connect(device.Parameters{MotorID: &n}) }
 	wait := func(s float64) device.Command { return boot(device.Parameters{WaitSeconds: &s}) }
 	delay := func(s float64) device.Command { return move(device.Parameters{RetryDelaySeconds: &s}) }
-	names := strings.Join(device.Overrides, ", ")
+	const names = "switch_error, stage1_timeout, pulse_pwm_start, pulse_duration, pulse_rest, pwm_step, pwm_max, " +
+		"motion_threshold, pwm_backoff_step, max_step_factor, pulse_max, stall_pulses"
+	overrides := func(p map[string]*float64) device.Command { return hotelA(device.Parameters{Overrides: p}) }
 
 	for name, c := range map[string]struct {
 		command device.Command
@@ -46,9 +50,9 @@ func TestEachParameterHasItsBounds(t *testing.T) {
 		"tolerance beyond":   {tolerance(5.01), "tolerance is 5.01; it must be from 0.1 to 5 degrees"},
 		"tolerance NaN":      {tolerance(device.Degrees(nan)), "tolerance is NaN; it must be from 0.1 to 5 degrees"},
 		"baud least":         {baud(9600), ""},
-		"baud most":          {baud(4000000), ""},
-		"baud below":         {baud(9599), "baud is 9599; it must be from 9600 to 4000000 bits a second"},
-		"baud beyond":        {baud(4000001), "baud is 4000001; it must be from 9600 to 4000000 bits a second"},
+		"baud most":          {baud(4500000), ""},
+		"baud below":         {baud(9599), "baud is 9599; it must be from 9600 to 4500000 bits a second"},
+		"baud beyond":        {baud(4500001), "baud is 4500001; it must be from 9600 to 4500000 bits a second"},
 		"motor_id least":     {motorID(0), ""},
 		"motor_id most":      {motorID(252), ""},
 		"motor_id below":     {motorID(-1), "motor_id is -1; it must be from 0 to 252"},
@@ -76,11 +80,16 @@ func TestEachParameterHasItsBounds(t *testing.T) {
 		"state OFF and baud": {connect(device.Parameters{State: &off, Baud: new(57600)}), "port, baud and motor_id go with the state ON only"},
 		"state OFF and id":   {connect(device.Parameters{State: &off, MotorID: new(1)}), "port, baud and motor_id go with the state ON only"},
 		"no port":            {connect(device.Parameters{Port: new("")}), "port is empty; it must be the name of a serial port, such as /dev/ttyUSB0"},
-		"override":           {override("pulse_pwm_start", new(0.001)), ""},
+		"override":           {override("pulse_pwm_start", new(1.0)), ""},
+		"override below":     {override("pulse_duration", new(0.0)), "the override pulse_duration is 0; it must be from 0.05 to 2 seconds"},
+		"override beyond":    {override("pwm_step", new(886.0)), "the override pwm_step is 886; it must be from 1 to 885 PWM units of 0.113 %"},
 		"override unknown":   {override("pulse", new(1.0)), `unknown override "pulse"; there are ` + names},
-		"override of 0":      {override("pulse_max", new(0.0)), `the override "pulse_max" must be a number above 0`},
-		"override NaN":       {override("pulse_max", &nan), `the override "pulse_max" must be a number above 0`},
-		"override null":      {override("pulse_max", nil), `the override "pulse_max" must be a number above 0`},
+		"override of 0":      {override("pulse_max", new(0.0)), "the override pulse_max is 0; it must be from 1 to 1000"},
+		"override of a half": {override("pulse_max", new(2.5)), "the override pulse_max is 2.5; it must be a whole number"},
+		"override NaN":       {override("pulse_max", &nan), "the override pulse_max is NaN; it must be from 1 to 1000"},
+		"override null":      {override("pulse_max", nil), "the override pulse_max is null; it must be a number"},
+		"override start":     {override("pulse_pwm_start", new(601.0)), "pulse_pwm_start would be 601; it must not be above pwm_max, 600"},
+		"override both":      {overrides(map[string]*float64{"pulse_pwm_start": new(700.0), "pwm_max": new(700.0)}), ""},
 		"no hotel":           {command("1", device.HotelOperation, device.Parameters{}), `the field "hotel" is missing`},
 		"no angle":           {command("1", device.AngleOperation, device.Parameters{Hotel: new("A")}), `the field "angle" is missing`},
 		"no speed":           {command("1", device.SpeedOperation, device.Parameters{}), `the field "speed" is missing`},
@@ -106,25 +115,51 @@ func TestEachParameterHasItsBounds(t *testing.T) {
 	}
 }
 
+// precise are the settings of precise moves that the tests are made for.
+var precise = device.Precise{
+	SwitchError: 3, Stage1Timeout: 8 * time.Second, PulsePWMStart: 180, PulseDuration: 300 * time.Millisecond,
+	PulseRest: 200 * time.Millisecond, PWMStep: 25, PWMMax: 600, MotionThreshold: 0.12, PWMBackoffStep: 60,
+	MaxStepFactor: 1.5, PulseMax: 25, StallPulses: 6,
+}
+
 func TestAMoveIsAskedForAsTheCommandSays(t *testing.T) {
-	tolerance, yes := device.Degrees(0.25), true
+	tolerance, yes, no := device.Degrees(0.25), true, false
+	other := device.Precise{
+		SwitchError: 4, Stage1Timeout: 9 * time.Second, PulsePWMStart: 100, PulseDuration: 250 * time.Millisecond,
+		PulseRest: 150 * time.Millisecond, PWMStep: 20, PWMMax: 500, MotionThreshold: 0.25, PWMBackoffStep: 50,
+		MaxStepFactor: 2, PulseMax: 30, StallPulses: 7,
+	}
+	overrides := map[string]*float64{
+		"switch_error": new(4.0), "stage1_timeout": new(9.0), "pulse_pwm_start": new(100.0), "pulse_duration": new(0.25),
+		"pulse_rest": new(0.15), "pwm_step": new(20.0), "pwm_max": new(500.0), "motion_threshold": new(0.25),
+		"pwm_backoff_step": new(50.0), "max_step_factor": new(2.0), "pulse_max": new(30.0), "stall_pulses": new(7.0),
+	}
+	hotelB := func(p device.Parameters) device.Command {
+		p.Hotel = new("B")
+		return command("1", device.HotelOperation, p)
+	}
 	for name, c := range map[string]struct {
 		command device.Command
 		want    device.Move
-		note    string
 	}{
-		"hotel": {hotel("1", "B"), device.Move{Goal: 109}, ""},
-		"angle": {angle("1", 12.5), device.Move{Goal: 12.5}, ""},
-		"home":  {home("1"), device.Move{}, ""},
+		"hotel": {hotel("1", "B"), device.Move{Goal: 109, Tolerance: 0.5, Window: 3}},
+		"angle": {angle("1", 12.5), device.Move{Goal: 12.5, Tolerance: 0.5, Window: 3}},
+		"home":  {home("1"), device.Move{Tolerance: 0.5, Window: 3}},
 		// What the operation has no use for does not turn it elsewhere.
-		"home with a hotel": {command("1", device.HomeOperation, hotel("", "B").Parameters), device.Move{}, ""},
-		"tolerance": {command("1", device.HotelOperation, device.Parameters{Hotel: new("B"), Tolerance: &tolerance}),
-			device.Move{Goal: 109, Tolerance: 0.25}, ""},
-		"timeout": {within(2.5, angle("1", 90)), device.Move{Goal: 90, Timeout: 2500 * time.Millisecond}, ""},
-		"precise": {command("1", device.HotelOperation, device.Parameters{Hotel: new("B"), Precise: &yes}),
-			device.Move{Goal: 109}, "precise is not available yet; this was a plain move"},
-		"not precise": {command("1", device.HotelOperation, device.Parameters{Hotel: new("B"), Precise: new(false)}),
-			device.Move{Goal: 109}, ""},
+		"home with a hotel": {command("1", device.HomeOperation, hotel("", "B").Parameters), device.Move{Tolerance: 0.5, Window: 3}},
+		"tolerance":         {hotelB(device.Parameters{Tolerance: &tolerance}), device.Move{Goal: 109, Tolerance: 0.25, Window: 0.25}},
+		"timeout": {within(2.5, angle("1", 90)),
+			device.Move{Goal: 90, Tolerance: 0.5, Window: 3, Timeout: 2500 * time.Millisecond}},
+		"precise":     {hotelB(device.Parameters{Precise: &yes}), device.Move{Goal: 109, Tolerance: 0.5, Window: 3, Precise: &precise}},
+		"not precise": {hotelB(device.Parameters{Precise: &no}), device.Move{Goal: 109, Tolerance: 0.5, Window: 3}},
+		"precise and a tolerance": {hotelB(device.Parameters{Precise: &yes, Tolerance: &tolerance}),
+			device.Move{Goal: 109, Tolerance: 0.25, Window: 3, Precise: &precise}},
+		"precise and a wide tolerance": {hotelB(device.Parameters{Precise: &yes, Tolerance: new(device.Degrees(4))}),
+			device.Move{Goal: 109, Tolerance: 4, Window: 4, Precise: &precise}},
+		"overrides": {hotelB(device.Parameters{Precise: &yes, Overrides: overrides}),
+			device.Move{Goal: 109, Tolerance: 0.5, Window: 4, Precise: &other}},
+		"overrides of what is not precise": {hotelB(device.Parameters{Overrides: overrides}),
+			device.Move{Goal: 109, Tolerance: 0.5, Window: 4}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, r *rig) {
@@ -133,9 +168,26 @@ func TestAMoveIsAskedForAsTheCommandSays(t *testing.T) {
 					t.Errorf("the move differs (-want +got):\n%s", diff)
 				}
 				r.arrive(1)
-				if got := r.last("1").Result.Note; got != c.note {
-					t.Errorf("the note is %q, want %q", got, c.note)
+			})
+		})
+	}
+}
+
+func TestMovesArePreciseUnlessTheCommandSaysOtherwise(t *testing.T) {
+	for name, c := range map[string]struct {
+		precise *bool
+		want    bool
+	}{"nothing": {nil, true}, "no": {new(false), false}, "yes": {new(true), true}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRigWith(t, devicetest.New(), new(device.Memory), func(c *device.Config) { c.IsPrecise = true })
+				r.start()
+				r.motor.Find()
+				r.submit(command("1", device.AngleOperation, device.Parameters{Angle: new(device.Degrees(90)), Precise: c.precise}))
+				if got := r.move(1).Move.Precise != nil; got != c.want {
+					t.Errorf("the move is precise: %v", got)
 				}
+				r.arrive(1)
 			})
 		})
 	}

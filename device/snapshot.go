@@ -119,7 +119,7 @@ func (d *Device) status(motor MotorStatus, s *Snapshot) (Status, string) {
 		return StatusUnknown, "Looking for the motor"
 	case motor.Connection == Connecting:
 		return StatusRequiresInit, "Looking for the motor"
-	case motor.Connection != Connected:
+	case !motor.Connection.Ready():
 		return StatusRequiresInit, "Motor not connected: " + motor.Problem
 	case !motor.Torque && !d.rebooting():
 		return StatusError, "Torque is off: nothing moves until a reset switches it on"
@@ -182,7 +182,7 @@ func (d *Device) hindrance(name Name, motor MotorStatus) *Error {
 		return Errorf(CodeMotorDisconnected, "the motor is released; send ON to connection/set to connect it")
 	case motor.Connection == Connecting:
 		return Errorf(CodeMotorDisconnected, "the motor is not connected yet")
-	case motor.Connection != Connected:
+	case !motor.Connection.Ready():
 		return Errorf(CodeMotorDisconnected, "the motor is not connected: %s", motor.Problem)
 	case len(motor.HardwareError) > 0 && name.Moves():
 		return Errorf(CodeMotorFault, "the servo has switched itself off (%s); find out why, then send PRESS to reboot/set",

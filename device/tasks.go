@@ -92,16 +92,7 @@ func (d *Device) newTask(c Command) *task {
 		},
 	}
 	if c.Name.Moves() {
-		t.move = Move{Timeout: c.Parameters.timeout()}
-		if c.Parameters.Tolerance != nil {
-			t.move.Tolerance = *c.Parameters.Tolerance
-		}
-		switch c.Name {
-		case HotelOperation:
-			t.move.Goal, _ = d.carousel.Angle(*c.Parameters.Hotel)
-		case AngleOperation:
-			t.move.Goal = *c.Parameters.Angle
-		}
+		t.move = d.move(c)
 	}
 	return t
 }
@@ -173,11 +164,7 @@ func (d *Device) carryOut(ctx context.Context, t *task) (Result, error) {
 		return Result{}, err
 	}
 	angle, deviation := arrival.Angle.Round(), arrival.Angle.From(t.move.Goal)
-	result := Result{Hotel: d.carousel.At(angle), Angle: &angle, Deviation: &deviation, Stage: arrival.Stage}
-	if p.Precise != nil && *p.Precise {
-		result.Note = "precise is not available yet; this was a plain move"
-	}
-	return result, nil
+	return Result{Hotel: d.carousel.At(angle), Angle: &angle, Deviation: &deviation, Stage: arrival.Stage, Pulses: arrival.Pulses}, nil
 }
 
 // perform runs the work of an operation on a goroutine of its own.

@@ -21,6 +21,7 @@ var errRetargeted = errors.New("connecting to another servo")
 // Run keeps the servo connected until ctx ends, and then closes the port. The torque stays as it is.
 // While the motor is released, the port is closed.
 func (m *Motor) Run(ctx context.Context) error {
+	defer m.wakeUp()
 	defer m.disconnected(device.Disconnected, errClosed.Error())
 	backoff := minBackoff
 	logged := ""
@@ -46,6 +47,11 @@ func (m *Motor) Run(ctx context.Context) error {
 		if connected {
 			backoff, logged = minBackoff, ""
 		}
+		if n := napOf(err); n != nil {
+			leaving = m.sleep(ctx, n, l, changed)
+			continue
+		}
+		m.wakeUp()
 		select {
 		case <-changed:
 			if leaving = err; errors.Is(err, errRetargeted) {
@@ -106,10 +112,12 @@ func (m *Motor) session(ctx context.Context, l line, revision uint64, retargeted
 		m.disconnected(device.Disconnected, err.Error())
 	}
 	m.stops.attach(b.stop)
-	defer m.stops.detach()
+	defer func() {
+		m.stops.detach(napOf(err).waker())
+	}()
 	busCtx, closeBus := context.WithCancel(context.Background())
 	go b.run(busCtx)
-	defer func() {
+	defer func() { // the servo is left in order if that is why it is left
 		select {
 		case <-retargeted:
 			if err = m.leave(b); err == nil {
@@ -127,7 +135,7 @@ func (m *Motor) session(ctx context.Context, l line, revision uint64, retargeted
 	if err := b.identify(ctx); err != nil {
 		return false, err
 	}
-	if err := m.setUp(ctx, b); err != nil {
+	if err := m.makeSafe(ctx, b); err != nil {
 		return false, err
 	}
 	m.bus.Store(b) // before the torque comes on: a reset may come at any time, and finds one or the other
@@ -140,11 +148,18 @@ func (m *Motor) session(ctx context.Context, l line, revision uint64, retargeted
 		return false, err
 	}
 	m.log.Info("motor connected", "model", b.model.Name, "firmware", b.firmware, "id", b.id)
+	if !b.known {
+		m.log.Warn("this model of servo is not known; what all of its family have in common is used, and its current or load is not shown", "model_number", b.model.Number)
+	}
+	if speed := m.Status().Speed; speed > b.speedLimit {
+		m.log.Warn("the servo turns no faster than its velocity limit", "speed", speed, "limit", b.speedLimit)
+	}
 	m.update(func(status *device.MotorStatus) {
 		status.Connection, status.Problem, status.Contacted = device.Connected, "", true
 		status.Model, status.ModelNumber, status.Firmware = b.model.Name, int(b.model.Number), b.firmware
 		status.SpeedLimit = b.speedLimit
 	})
+	m.desk.rise()
 	m.target.reach(revision, nil)
 	return true, m.watch(ctx, b, s, retargeted)
 }
@@ -155,7 +170,7 @@ func (b *bus) identify(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("no servo with id %d at %d baud: %w", b.id, b.baud, err)
 	}
-	b.model, _ = dynamixel.LookupModel(number)
+	b.model, b.known = dynamixel.LookupModel(number)
 	firmware, err := b.get(ctx, dynamixel.FirmwareVersion)
 	if err != nil {
 		return fmt.Errorf("read the firmware version: %w", err)
@@ -165,16 +180,15 @@ func (b *bus) identify(ctx context.Context) error {
 		return fmt.Errorf("read the velocity limit: %w", err)
 	}
 	b.firmware, b.speedLimit = int(firmware), int(limit)
-	return nil
-}
-
-// setUp gives the servo the settings that torque does not come on without.
-func (m *Motor) setUp(ctx context.Context, b *bus) error {
-	if err := b.makeSafe(ctx); err != nil {
-		return err
+	if b.pwmLimit, err = b.get(ctx, dynamixel.PWMLimit); err != nil {
+		return fmt.Errorf("read the PWM limit: %w", err)
 	}
-	if err := b.clearWatchdog(ctx); err != nil {
-		return err
+	if b.gain, err = b.get(ctx, dynamixel.PositionPGain); err != nil {
+		return fmt.Errorf("read the position P gain: %w", err)
+	}
+	if b.gain == pushGain { // which a program left behind that died in a pulse
+		gain, _ := b.model.Entry(dynamixel.PositionPGain)
+		b.gain = gain.Initial
 	}
 	return nil
 }
@@ -201,32 +215,30 @@ func (m *Motor) takeOver(ctx context.Context, b *bus) error {
 			return nil
 		}
 	}
+	if errors.Is(err, dynamixel.DataRangeError) || errors.Is(err, dynamixel.DataLimitError) { // as where its position limits exclude where it stands
+		m.log.Error("torque is switched off, as the servo does not accept to hold its position", "error", err)
+		m.update(func(status *device.MotorStatus) { status.Torque = false })
+		return b.set(ctx, dynamixel.TorqueEnable, 0, 0)
+	}
 	return err
 }
+
+// answerAll is the Status Return Level at which every instruction is answered.
+const answerAll = 2
 
 // haveAnswers makes the servo answer every instruction. If it has not done so, it does not answer this one
 // either.
 func (b *bus) haveAnswers(ctx context.Context) error {
-	const all = 2
-	packet := dynamixel.AppendWrite(nil, b.id, dynamixel.StatusReturnLevel, all)
+	packet := dynamixel.AppendWrite(nil, b.id, dynamixel.StatusReturnLevel, answerAll)
 	if _, err := b.do(request{ctx: ctx, packet: packet, once: true}); err != nil && !errors.Is(err, errNoReply) {
 		return err
 	}
 	return nil
 }
 
-// clearWatchdog ends a trip of the bus watchdog, in which the servo accepts no goal.
-func (b *bus) clearWatchdog(ctx context.Context) error {
-	err := b.set(ctx, dynamixel.BusWatchdog, 0, 0)
-	if errors.Is(err, dynamixel.AccessError) {
-		return nil // old firmware has none
-	}
-	return err
-}
-
 // makeSafe sets the registers that would give the others another meaning or switch torque on behind
 // our back. They are EEPROM: they are written only where they differ, which needs torque off.
-func (b *bus) makeSafe(ctx context.Context) error {
+func (m *Motor) makeSafe(ctx context.Context, b *bus) error {
 	for _, want := range []struct {
 		register dynamixel.Register
 		value    func(now int32) int32
@@ -234,7 +246,7 @@ func (b *bus) makeSafe(ctx context.Context) error {
 		{dynamixel.DriveMode, func(now int32) int32 {
 			return now &^ (dynamixel.DriveModeTimeProfile | dynamixel.DriveModeTorqueByGoal)
 		}},
-		{dynamixel.OperatingMode, func(int32) int32 { return dynamixel.ModePosition }},
+		{dynamixel.OperatingMode, func(int32) int32 { return m.operatingMode() }},
 		{dynamixel.StartupConfiguration, func(int32) int32 { return 0 }},
 		{dynamixel.HomingOffset, func(int32) int32 { return 0 }}, // it moves the range of one turn
 	} {
@@ -278,6 +290,11 @@ var errPowerLost = errors.New("the servo has been without power")
 func (m *Motor) watch(ctx context.Context, b *bus, last sample, retargeted <-chan struct{}) error {
 	ticker := time.NewTicker(m.config.HealthInterval)
 	defer ticker.Stop()
+	idle := time.NewTimer(m.config.IdleTimeout)
+	defer idle.Stop()
+	if m.config.IdleTimeout == 0 {
+		idle.Stop()
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -286,6 +303,20 @@ func (m *Motor) watch(ctx context.Context, b *bus, last sample, retargeted <-cha
 			return b.err
 		case <-retargeted:
 			return errRetargeted
+		case <-idle.C:
+			again := m.config.IdleTimeout
+			if !m.bare.Load() { // a servo without its settings is not left alone
+				var n *nap
+				if n, again = m.desk.rest(again); n != nil {
+					return napping{n}
+				}
+			}
+			idle.Reset(again)
+			continue
+		case <-b.alerts: // what it is about is not left until the next reading
+			if m.rebooting.Load() {
+				continue
+			}
 		case <-ticker.C:
 			if m.rebooting.Load() {
 				continue
@@ -306,8 +337,15 @@ func (m *Motor) watch(ctx context.Context, b *bus, last sample, retargeted <-cha
 	}
 }
 
-// hasForgotten reports whether the servo has lost its settings, and with them its torque.
+// hasForgotten reports whether the servo has lost its torque, or its settings.
 func (m *Motor) hasForgotten(ctx context.Context, b *bus) bool {
+	torque, err := b.get(ctx, dynamixel.TorqueEnable)
+	if err != nil || m.bare.Load() {
+		return false
+	}
+	if torque == 0 && m.Status().Torque {
+		return true
+	}
 	velocity, err := b.get(ctx, dynamixel.ProfileVelocity)
-	return err == nil && int(velocity) != m.Status().Speed && !m.bare.Load()
+	return err == nil && int(velocity) != m.Status().Speed
 }

@@ -3,6 +3,7 @@ package motor_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -166,13 +167,13 @@ func TestConnectingToAServoWithAHardwareError(t *testing.T) {
 		if slices.ContainsFunc(r.instructions(), func(i instruction) bool { return i.writes(dynamixel.TorqueEnable, 1) }) {
 			t.Error("torque was switched on")
 		}
-		_, err := r.motor.MoveTo(t.Context(), device.Move{Goal: 90})
+		_, err := r.motor.MoveTo(t.Context(), plain(90))
 		failed(t, err, device.CodeMotorFault)
 	})
 }
 
 func TestConnectingLeavesAnotherServoAlone(t *testing.T) {
-	onRig(t, simulator.Config{ID: 2}, func(t *testing.T, r *rig) {
+	onRig(t, simulator.Config{ID: new(byte(2))}, func(t *testing.T, r *rig) {
 		r.run()
 		r.await("disconnected", disconnected)
 		if n := r.count(); n != 0 {
@@ -247,5 +248,33 @@ func TestMoveAtEveryInstructionOfConnecting(t *testing.T) {
 				t.Errorf("%d connections", attempts)
 			}
 		})
+	})
+}
+
+// Somebody has limited the servo's range, and the carousel stands outside.
+func TestConnectingToAServoOutsideItsLimits(t *testing.T) {
+	onRig(t, simulator.Config{Angle: 300}, func(t *testing.T, r *rig) {
+		r.prepare(setting{dynamixel.MaxPositionLimit, 2048})
+		r.connect()
+		r.holds(dynamixel.TorqueEnable, 0)
+		if s := r.motor.Status(); s.Torque {
+			t.Errorf("the status is %+v", s)
+		}
+		if lines := r.log.lines(); len(lines) != 1 || !strings.Contains(lines[0], "torque is switched off") {
+			t.Errorf("the log is %q", lines)
+		}
+		r.servo.Turn(-200)
+		r.reset(0)
+		r.moveTo(90)
+	})
+}
+
+func TestSpeedAboveTheLimitIsSaid(t *testing.T) {
+	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+		r.config.Speed = 500
+		r.connect()
+		if lines := r.log.lines(); len(lines) != 1 || !strings.Contains(lines[0], "speed=500 limit=320") {
+			t.Errorf("the log is %q", lines)
+		}
 	})
 }

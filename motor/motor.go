@@ -22,10 +22,16 @@ type Config struct {
 	Baud int  // bits a second
 	ID   byte // 0 to 252
 
-	Speed        int            // profile velocity at first, 0.229 rpm, from 1
-	Acceleration int            // profile acceleration, 214.577 rev/min²; 0 is no limit
-	Tolerance    device.Degrees // a move that comes to rest this near to its goal has arrived
-	MoveTimeout  time.Duration  // of a move, if its way does not take longer
+	Speed        int           // profile velocity at first, 0.229 rpm, from 1
+	Acceleration int           // profile acceleration, 214.577 rev/min²; 0 is no limit
+	Shortest     bool          // turn the short way round, over any number of turns, not only within 0° to 360°
+	MoveTimeout  time.Duration // of a move, if its way does not take longer
+	// Watchdog, up to [MaxWatchdog], is how long a servo goes on in a move without hearing from us; 0 is
+	// for ever.
+	Watchdog time.Duration
+	// IdleTimeout is how long nobody needs the port until it is closed, to be opened for whatever comes
+	// next; 0 keeps it open.
+	IdleTimeout time.Duration
 	// HealthInterval is how often the servo is read while it is at rest.
 	HealthInterval time.Duration
 	Log            *slog.Logger
@@ -41,6 +47,7 @@ type Motor struct {
 	serialErrors atomic.Uint64
 	rebooting    atomic.Bool
 	bare         atomic.Bool // the servo has been rebooted without getting its settings again
+	desk         desk
 	changed      chan struct{}
 	target       *target
 
@@ -83,13 +90,16 @@ func (m *Motor) update(change func(*device.MotorStatus)) {
 	}
 }
 
-// connected returns the bus if the servo is ready for use.
-func (m *Motor) connected() (*bus, error) {
-	b := m.bus.Load()
-	if b == nil || m.Status().Connection != device.Connected {
-		return nil, errNotConnected
+// use returns the bus if the servo is ready for use, and what is to be called after that.
+func (m *Motor) use(ctx context.Context) (b *bus, done func(), err error) {
+	if err := m.desk.sit(ctx); err != nil {
+		return nil, nil, err
 	}
-	return b, nil
+	if b = m.bus.Load(); b == nil || m.Status().Connection != device.Connected {
+		m.desk.leave()
+		return nil, nil, errNotConnected
+	}
+	return b, m.desk.leave, nil
 }
 
 // observe makes a sample known. Where the servo has an alert, its cause is read: an error that has
@@ -126,10 +136,11 @@ func (m *Motor) observe(ctx context.Context, b *bus, s sample) error {
 
 // Refresh implements [device.Motor].
 func (m *Motor) Refresh(ctx context.Context) error {
-	b, err := m.connected()
+	b, done, err := m.use(ctx)
 	if err != nil {
 		return err
 	}
+	defer done()
 	s, err := b.sample(ctx)
 	if err == nil {
 		err = m.observe(ctx, b, s)
@@ -142,10 +153,11 @@ func (m *Motor) Refresh(ctx context.Context) error {
 
 // SetSpeed implements [device.Motor].
 func (m *Motor) SetSpeed(ctx context.Context, speed int) error {
-	b, err := m.connected()
+	b, done, err := m.use(ctx)
 	if err != nil {
 		return err
 	}
+	defer done()
 	select {
 	case m.turnOn <- struct{}{}: // which sets the speed, too
 		defer func() { <-m.turnOn }()
@@ -161,10 +173,11 @@ func (m *Motor) SetSpeed(ctx context.Context, speed int) error {
 
 // Reboot implements [device.Motor].
 func (m *Motor) Reboot(ctx context.Context, wait time.Duration, reapply bool) error {
-	b, err := m.connected()
+	b, done, err := m.use(ctx)
 	if err != nil {
 		return err
 	}
+	defer done()
 	m.rebooting.Store(true)
 	defer m.rebooting.Store(false)
 	// The servo may reboot before its reply has gone out.
@@ -173,17 +186,20 @@ func (m *Motor) Reboot(ctx context.Context, wait time.Duration, reapply bool) er
 		return coded(err)
 	}
 	m.update(func(status *device.MotorStatus) { status.Torque = false })
+	b.quiet.Store(true)
+	defer b.quiet.Store(false)
 	select {
 	case <-time.After(wait):
 	case <-b.lost:
 	case <-ctx.Done():
 		return coded(context.Cause(ctx))
 	}
+	b.quiet.Store(false)
 	if !reapply {
 		m.bare.Store(true)
 		return m.Refresh(ctx)
 	}
-	if err := m.setUp(ctx, b); err != nil {
+	if err := m.makeSafe(ctx, b); err != nil {
 		return coded(err)
 	}
 	return coded(m.takeOver(ctx, b))
@@ -194,14 +210,23 @@ func (m *Motor) Stop() device.Press { return m.stops.press() }
 
 // Reset implements [device.Motor].
 func (m *Motor) Reset(ctx context.Context, press uint64) error {
-	b := m.bus.Load()
-	if b == nil {
+	if err := m.desk.sit(ctx); err != nil {
+		return err
+	}
+	defer m.desk.leave()
+	if b := m.bus.Load(); b != nil {
+		if err := m.torqueOn(ctx, b, permit(press+1), false); err != nil {
+			return coded(err)
+		}
 		return m.release(press)
 	}
-	if err := m.torqueOn(ctx, b, permit(press+1), false); err != nil {
-		return coded(err)
+	if err := m.release(press); err != nil {
+		return err
 	}
-	return m.release(press)
+	if b := m.bus.Load(); b != nil { // it has connected while the stop was held
+		return coded(m.torqueOn(ctx, b, m.stops.permit(), false))
+	}
+	return nil
 }
 
 func (m *Motor) release(press uint64) error {
@@ -229,11 +254,13 @@ func (m *Motor) torqueOn(ctx context.Context, b *bus, p permit, halt bool) error
 	if err != nil {
 		return err
 	}
-	if on == 0 || halt {
-		err = m.takeHold(ctx, b, p, on != 0)
-	}
-	if err != nil {
-		return err
+	if on == 0 || halt || !m.Status().Torque {
+		if err := m.takeHold(ctx, b, p, on != 0); err != nil {
+			if on == 0 {
+				m.letGo(b)
+			}
+			return err
+		}
 	}
 	m.update(func(status *device.MotorStatus) {
 		if m.stops.permits(p) { // else a stop has been faster
@@ -241,6 +268,15 @@ func (m *Motor) torqueOn(ctx context.Context, b *bus, p permit, halt bool) error
 		}
 	})
 	return nil
+}
+
+// letGo takes back a torque that has not come on as it should.
+func (m *Motor) letGo(b *bus) {
+	ctx, cancel := context.WithTimeout(first(context.Background()), haltTimeout)
+	defer cancel()
+	if err := b.set(ctx, dynamixel.TorqueEnable, 0, 0); err != nil {
+		m.log.Warn("torque may be on", "error", err)
+	}
 }
 
 // takeHold makes the servo hold the carousel where it stands.
@@ -263,28 +299,30 @@ func (m *Motor) takeHold(ctx context.Context, b *bus, p permit, on bool) error {
 		return fmt.Errorf("set the profile velocity: %w", err)
 	}
 	m.bare.Store(false)
-	force, err := b.get(ctx, dynamixel.PWMLimit)
-	if err != nil {
-		return err
+	if err := b.set(ctx, dynamixel.PositionPGain, b.gain, 0); err != nil {
+		return fmt.Errorf("set the position P gain: %w", err)
+	}
+	if err := b.setWatchdog(ctx, 0); err != nil {
+		return fmt.Errorf("clear the bus watchdog: %w", err)
 	}
 	if !on {
 		if err := b.set(ctx, dynamixel.GoalPWM, 0, 0); err != nil {
 			return err
 		}
-		if err := b.hold(ctx, fold(s.position), p); err != nil {
+		if err := b.hold(ctx, m.present(s.position), p); err != nil {
 			return err
 		}
 		if err := b.set(ctx, dynamixel.TorqueEnable, 1, p); err != nil {
 			return err
 		}
-		if s, err = b.sample(ctx); err != nil {
-			return err
-		}
 	}
-	if err := b.hold(ctx, withinTurn(s.position), p); err != nil {
+	if s, err = b.sample(ctx); err != nil {
 		return err
 	}
-	if err := b.set(ctx, dynamixel.GoalPWM, force, p); err != nil {
+	if err := b.hold(ctx, m.confine(s.position), p); err != nil {
+		return err
+	}
+	if err := b.set(ctx, dynamixel.GoalPWM, b.pwmLimit, p); err != nil {
 		return err
 	}
 	torque, err := b.get(ctx, dynamixel.TorqueEnable)

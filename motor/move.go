@@ -16,110 +16,221 @@ const (
 	// settleTime is how long the servo must stand still short of its goal before that counts as the
 	// end of the move.
 	settleTime = 300 * time.Millisecond
-	// restWindow is how far from its goal a move may end: about where the friction of a carousel
-	// leaves the servo.
-	restWindow device.Degrees = 3
+	// stallTime is how long the servo may stand still while its profile runs on, and stallError how far
+	// ahead the profile is then, in steps (3°), if something is in the way.
+	stallTime  = 500 * time.Millisecond
+	stallError = 34
 	// haltTimeout bounds how long a servo may take to come to rest when it is told to.
 	haltTimeout = time.Second
 	// stillness is the most that a servo at rest seems to move, in steps.
 	stillness = 2
 )
 
+// A journey is a move on its way.
+type journey struct {
+	*Motor
+	bus    *bus
+	move   device.Move
+	permit permit
+	goal   int32 // steps
+	speed  int   // the profile velocity that the servo turns with, 0.229 rpm
+	began  time.Time
+
+	watchdog time.Duration
+	least    time.Duration // by when twice the time has passed that the profile needs
+	limit    time.Duration // for the whole of it
+}
+
 // MoveTo implements [device.Motor]. The goal position is the first thing that it sends.
 func (m *Motor) MoveTo(ctx context.Context, move device.Move) (device.Arrival, error) {
 	ctx = first(ctx)
 	p := m.stops.permit()
-	b, err := m.connected()
+	b, done, err := m.use(ctx)
 	if err != nil {
 		return device.Arrival{}, err
 	}
-	var angle device.Degrees
-	if err = b.set(ctx, dynamixel.GoalPosition, steps(move.Goal), p); err == nil {
-		angle, err = m.follow(ctx, b, move, p)
-	}
+	defer done()
+	j := &journey{Motor: m, bus: b, move: move, permit: p, watchdog: m.config.Watchdog, began: time.Now()}
+	j.goal = m.goal(move.Goal, b.position.Load())
+	arrival, err := j.travel(ctx)
 	if err != nil { // the servo may be on its way even if its answer to the goal was lost
 		m.halt(b, p)
 		return device.Arrival{}, coded(err)
 	}
-	return device.Arrival{Angle: angle, Stage: "position"}, nil
+	m.unwind(b, p)
+	return arrival, nil
 }
 
-// follow watches a move until the servo has come to rest.
-func (m *Motor) follow(ctx context.Context, b *bus, move device.Move, p permit) (device.Degrees, error) {
-	began := time.Now()
-	tolerance, window, timeout := m.config.Tolerance, restWindow, move.Timeout
-	if move.Tolerance > 0 {
-		tolerance, window = move.Tolerance, move.Tolerance
+// travel turns the carousel to its goal, in as many stages as it takes.
+func (j *journey) travel(ctx context.Context) (device.Arrival, error) {
+	if err := j.send(ctx); err != nil {
+		return device.Arrival{}, err
 	}
-	if timeout == 0 {
-		timeout = m.timeout(move.Goal)
+	s, err := j.follow(ctx)
+	if err != nil {
+		return device.Arrival{}, err
 	}
+	arrival := device.Arrival{Stage: device.PositionStage}
+	if j.move.Precise != nil && !within(j.off(s), j.move.Tolerance) {
+		arrival.Stage = device.PreciseStage
+		if s, arrival.Pulses, err = j.push(ctx, s); err != nil {
+			return device.Arrival{}, err
+		}
+	}
+	arrival.Angle = s.Angle
+	return arrival, j.bus.setWatchdog(ctx, 0)
+}
+
+// send makes the goal known to the servo, and has it stop by itself if we are not heard from.
+func (j *journey) send(ctx context.Context) error {
+	j.speed = j.Status().Speed
+	way := j.goal - j.bus.position.Load()
+	if err := j.bus.setGoal(ctx, dynamixel.GoalPosition, j.goal, j.permit); err != nil {
+		return err
+	}
+	elapsed := time.Since(j.began)
+	j.least = elapsed + 2*j.needs(j.bus, way)
+	if j.limit = j.move.Timeout; j.limit == 0 {
+		j.limit = max(j.config.MoveTimeout, j.least)
+	}
+	return j.bus.setWatchdog(ctx, j.watchdog)
+}
+
+// off is how far from its goal the carousel is. What does not turn over 0° is, at 359.9°, a whole turn
+// away from 0°.
+func (j *journey) off(s sample) device.Degrees { return toDegrees(s.position - j.goal) }
+
+// look takes a sample and tells whether the move has come to an end that it does not depend on.
+func (j *journey) look(ctx context.Context) (sample, error) {
+	s, err := j.bus.sample(ctx)
+	if err != nil {
+		return sample{}, err
+	}
+	if err := j.observe(ctx, j.bus, s); err != nil {
+		return sample{}, err
+	}
+	switch {
+	case !j.stops.permits(j.permit):
+		return sample{}, errStopped
+	case time.Since(j.began) >= j.limit:
+		return sample{}, device.Errorf(device.CodeTimeout, "the carousel is at %v after %v, %v from its goal", s.Angle, j.limit, j.off(s))
+	}
+	return s, nil
+}
+
+// follow watches the servo on its own way until it has arrived or come to rest in the move's window.
+func (j *journey) follow(ctx context.Context) (sample, error) {
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
-	var position int32
-	var still time.Time // since when the servo has not moved
+	var stood sample // the first one of those at the same position
 	for {
-		s, err := b.sample(ctx)
+		s, err := j.look(ctx)
 		if err != nil {
-			return 0, err
+			return sample{}, err
 		}
-		if err := m.observe(ctx, b, s); err != nil {
-			return 0, err
+		if stood.At.IsZero() || abs(s.position-stood.position) > stillness {
+			stood = s
 		}
-		// The way over 0° is not taken, so 359.9° is a whole turn away from 0°.
-		off := device.Degrees(s.position-steps(move.Goal)) * 360 / dynamixel.StepsPerTurn
-		if s.Moving || still.IsZero() || abs(s.position-position) > stillness {
-			position, still = s.position, s.At
-		}
-		settled := !s.Moving && s.At.Sub(still) >= settleTime
+		off, still := j.off(s), s.At.Sub(stood.At)
+		settled := s.rests() && still >= settleTime
+		stuck := s.Moving && still >= stallTime && abs(s.trajectory-s.position) > stallError
 		switch {
-		case !m.stops.permits(p):
-			return 0, errStopped
-		case !s.Moving && within(off, tolerance), settled && within(off, window):
-			return s.Angle, nil
+		case s.rests() && within(off, j.move.Tolerance):
+			return s, nil
 		case settled:
-			return 0, device.Errorf(device.CodeStalled, "the carousel stopped at %v, %v from its goal; something may be in its way", s.Angle, off)
-		case time.Since(began) >= timeout:
-			return 0, device.Errorf(device.CodeTimeout, "the carousel is at %v after %v, %v from its goal", s.Angle, timeout, off)
+			tripped, err := j.bus.hasTripped(ctx)
+			if err != nil {
+				return sample{}, err
+			}
+			if tripped { // the bus was silent for too long
+				if err := j.send(ctx); err != nil {
+					return sample{}, err
+				}
+				stood = sample{}
+				break
+			}
+			if err := j.checkPower(ctx); err != nil {
+				return sample{}, err
+			}
+			if within(off, j.move.Window) {
+				return s, nil
+			}
+			return sample{}, j.stalled(s)
+		case stuck:
+			return sample{}, j.stalled(s)
+		case j.move.Precise != nil && within(off, j.move.Window) && time.Since(j.began) >= max(j.move.Precise.Stage1Timeout, j.least):
+			return s, nil // it hunts for its goal
+		case j.speed != j.Status().Speed: // which counts from the next goal on
+			if err := j.send(ctx); err != nil {
+				return sample{}, err
+			}
 		}
-		select {
-		case <-poll.C:
-		case <-b.lost:
-			return 0, b.err
-		case <-ctx.Done():
-			return 0, context.Cause(ctx)
+		if err := j.wait(ctx, poll.C); err != nil {
+			return sample{}, err
 		}
 	}
 }
 
-// timeout is how long the move may take: the setting, but at least twice what the profile needs.
-func (m *Motor) timeout(goal device.Degrees) time.Duration {
-	status := m.Status()
-	way := device.Degrees(360)
-	if status.Reading != nil {
-		way = max(goal-status.Reading.Angle, status.Reading.Angle-goal) // never across 0°
+// checkPower tells a servo that has come to rest from one that has lost its power meanwhile, and with it its
+// torque.
+func (j *journey) checkPower(ctx context.Context) error {
+	torque, err := j.bus.get(ctx, dynamixel.TorqueEnable)
+	switch {
+	case err != nil:
+		return err
+	case torque != 0:
+		return nil
+	case !j.stops.permits(j.permit):
+		return errStopped
 	}
-	speed := float64(status.Speed) * degreesPerSecond
-	seconds := float64(way) / speed
+	j.bus.abandon(errPowerLost)
+	return errPowerLost
+}
+
+func (j *journey) stalled(s sample) error {
+	return device.Errorf(device.CodeStalled, "the carousel stopped at %v, %v from its goal; something may be in its way", s.Angle, j.off(s))
+}
+
+// wait waits for a tick, unless the move is to end before.
+func (j *journey) wait(ctx context.Context, tick <-chan time.Time) error {
+	select {
+	case <-tick:
+		return nil
+	case <-j.bus.lost:
+		return j.bus.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// needs is how long the profile takes for so many steps.
+func (m *Motor) needs(b *bus, way int32) time.Duration {
+	speed := float64(min(m.Status().Speed, b.speedLimit)) * degreesPerSecond
+	seconds := math.Abs(float64(toDegrees(way))) / speed
 	if m.config.Acceleration > 0 {
 		// Speeding up and slowing down take the time to full speed once more.
 		perSecond2 := float64(m.config.Acceleration) * dynamixel.RPM2PerUnit * 360 / 60 / 60
 		seconds += speed / perSecond2
 	}
-	return max(m.config.MoveTimeout, time.Duration(2*seconds*float64(time.Second)))
+	return time.Duration(seconds * float64(time.Second))
 }
 
 // halt stops a move as fast as its profile allows, with torque kept, and waits until the servo is at
 // rest. After an emergency stop nothing is written, and the carousel coasts.
 func (m *Motor) halt(b *bus, p permit) {
-	ctx, cancel := context.WithTimeout(first(context.Background()), haltTimeout)
+	ctx, cancel := context.WithTimeout(first(context.Background()), haltTimeout+m.brakingTime())
 	defer cancel()
 	s, err := b.sample(ctx)
 	if err == nil {
-		err = b.set(ctx, dynamixel.GoalPosition, withinTurn(s.position+m.brakingWay(s.velocity)), p)
+		err = b.setGoal(ctx, dynamixel.GoalPosition, m.confine(s.position+m.brakingWay(s.velocity)), p)
 	}
 	if err == nil || errors.Is(err, errStopped) {
 		err = m.awaitRest(ctx, b)
+	}
+	if m.stops.permits(p) {
+		ctx, cancel := context.WithTimeout(first(context.Background()), haltTimeout)
+		defer cancel()
+		err = errors.Join(err, b.setWatchdog(ctx, 0))
 	}
 	if err != nil {
 		m.log.Debug("the end of the move was not seen", "error", err)
@@ -158,6 +269,15 @@ func (m *Motor) brakingWay(velocity int32) int32 {
 	v := float64(velocity) * dynamixel.RPMPerUnit // rpm
 	a := float64(m.config.Acceleration) * dynamixel.RPM2PerUnit
 	return int32(math.Round(v * math.Abs(v) / (2 * a) * stepsPerTurn))
+}
+
+// brakingTime is how long the servo takes at the most to come to rest.
+func (m *Motor) brakingTime() time.Duration {
+	if m.config.Acceleration == 0 {
+		return 0
+	}
+	minutes := float64(m.Status().Speed) * dynamixel.RPMPerUnit / (float64(m.config.Acceleration) * dynamixel.RPM2PerUnit)
+	return time.Duration(minutes * float64(time.Minute))
 }
 
 func within(off, limit device.Degrees) bool { return off >= -limit && off <= limit }

@@ -18,10 +18,10 @@ var disturbances = []struct {
 	faults simulator.Faults
 	spares func(instruction) bool // what is not disturbed
 }{
-	{"a lost reply", simulator.Faults{Drop: 1}, nil},
-	{"two lost replies", simulator.Faults{Drop: 2}, nil},
-	{"a damaged reply", simulator.Faults{Corrupt: 1}, nil},
-	{"a lost and a damaged reply", simulator.Faults{Drop: 1, Corrupt: 1}, nil},
+	{"a lost reply", simulator.Faults{DropNext: 1}, nil},
+	{"two lost replies", simulator.Faults{DropNext: 2}, nil},
+	{"a damaged reply", simulator.Faults{CorruptNext: 1}, nil},
+	{"a lost and a damaged reply", simulator.Faults{DropNext: 1, CorruptNext: 1}, nil},
 	{"noise", noise(0x00, 0xFF, 0x55, 0xFF, 0xFF, 0xFD, 0xFF), nil},
 	{"the header of a long packet", noise(longHeader...), nil},
 	{"the header of a packet of plausible length", noise(0xFF, 0xFF, 0xFD, 0x00, 0x01, 0x14, 0x00, 0x55), nil},
@@ -33,7 +33,7 @@ var disturbances = []struct {
 		func(i instruction) bool { return i.Instruction == dynamixel.Read && i.Params[2] == 4 }},
 }
 
-func noise(b ...byte) simulator.Faults { return simulator.Faults{Noise: b} }
+func noise(b ...byte) simulator.Faults { return simulator.Faults{NoiseNext: b} }
 
 // longHeader is how a packet of 65,535 bytes would begin.
 var longHeader = []byte{0xFF, 0xFF, 0xFD, 0x00, 0x01, 0xFF, 0xFF, 0x55}
@@ -71,7 +71,7 @@ func TestRepeatedLossesAreSurvivedAsLongAsSomethingArrives(t *testing.T) {
 	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
 		r.onInstruction(func(i int, _ instruction) {
 			if i%3 == 0 { // two of three replies
-				r.servo.SetFaults(simulator.Faults{Drop: 2})
+				r.servo.SetFaults(simulator.Faults{DropNext: 2})
 			}
 		})
 		r.connect()

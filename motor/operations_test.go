@@ -16,11 +16,15 @@ func TestStatusHoldsWhatIsKnownOfTheServo(t *testing.T) {
 		number         int32
 		name           string
 		current, loads bool
-	}{{1220, "XC330-T288", true, false}, {1020, "XM430-W350", true, false}, {1060, "XL430-W250", false, true}} {
+		limit          int // of the velocity
+	}{
+		{1220, "XC330-T288", true, false, 320}, {1020, "XM430-W350", true, false, 200},
+		{1060, "XL430-W250", false, true, 265}, {4711, "model 4711", false, false, 320},
+	} {
 		onRig(t, simulator.Config{Model: model.number, Firmware: 46, Angle: 90}, func(t *testing.T, r *rig) {
 			r.connect()
 			s := r.motor.Status()
-			if s.Model != model.name || s.ModelNumber != int(model.number) || s.Firmware != 46 || s.SpeedLimit != 320 {
+			if s.Model != model.name || s.ModelNumber != int(model.number) || s.Firmware != 46 || s.SpeedLimit != model.limit {
 				t.Errorf("%+v", s)
 			}
 			reading := s.Reading
@@ -55,7 +59,7 @@ func TestSpeedIsThatOfTheNextMoveAndSurvivesAReconnection(t *testing.T) {
 		began := time.Now()
 		r.moveTo(180)
 		// 180° at 100 × 0.229 rpm, which is 137.4°/s, take 1.31 s.
-		if took := time.Since(began); took < 1300*time.Millisecond || took > 1400*time.Millisecond {
+		if took := time.Since(began); took < 1300*time.Millisecond || took > 1310*time.Millisecond+lag+100*time.Millisecond {
 			t.Errorf("the move took %v", took)
 		}
 		r.unplug()
@@ -72,17 +76,17 @@ func TestMoveThatNamesItsTolerance(t *testing.T) {
 	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
 		r.connect()
 		jam := func() { // 2° short of 90°
-			time.Sleep(88 * time.Second * 10 / 687)
+			time.Sleep(lag + 88*time.Second*10/687)
 			r.servo.SetFaults(simulator.Faults{Jam: true})
 		}
 		go jam()
-		if _, err := r.motor.MoveTo(t.Context(), device.Move{Goal: 90}); err != nil {
+		if _, err := r.motor.MoveTo(t.Context(), plain(90)); err != nil {
 			t.Errorf("without a tolerance a move may end where friction leaves it: %v", err)
 		}
 		r.servo.SetFaults(simulator.Faults{})
 		r.moveTo(0)
 		go jam()
-		_, err := r.motor.MoveTo(t.Context(), device.Move{Goal: 90, Tolerance: 1})
+		_, err := r.motor.MoveTo(t.Context(), device.Move{Goal: 90, Tolerance: 1, Window: 1})
 		failed(t, err, device.CodeStalled)
 	})
 }
@@ -91,7 +95,7 @@ func TestMoveThatNamesItsTimeout(t *testing.T) {
 	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
 		r.connect()
 		began := time.Now()
-		_, err := r.motor.MoveTo(t.Context(), device.Move{Goal: 350, Timeout: time.Second})
+		_, err := r.motor.MoveTo(t.Context(), device.Move{Goal: 350, Tolerance: 0.5, Window: 3, Timeout: time.Second})
 		failed(t, err, device.CodeTimeout)
 		if took := time.Since(began); took < time.Second || took > 1200*time.Millisecond {
 			t.Errorf("it took %v", took)
@@ -202,7 +206,7 @@ func TestReleaseBeforeRunIsKept(t *testing.T) {
 }
 
 func TestConnectToAnotherServo(t *testing.T) {
-	onRig(t, simulator.Config{ID: 7}, func(t *testing.T, r *rig) {
+	onRig(t, simulator.Config{ID: new(byte(7))}, func(t *testing.T, r *rig) {
 		r.run()
 		r.await("disconnected", disconnected)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -217,4 +221,29 @@ func TestConnectToAnotherServo(t *testing.T) {
 			t.Errorf("connecting to the same servo: %v, %d connections", err, len(r.attempts())-n)
 		}
 	})
+}
+
+// What is asked of a servo that boots fails; the reboot does not.
+func TestOperationsDuringAReboot(t *testing.T) {
+	for name, ask := range map[string]func(m *motor.Motor) error{
+		"refresh": func(m *motor.Motor) error { return m.Refresh(context.Background()) },
+		"speed":   func(m *motor.Motor) error { return m.SetSpeed(context.Background(), 70) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+				r.connect()
+				done := make(chan error, 1)
+				go func() { done <- r.motor.Reboot(t.Context(), 800*time.Millisecond, true) }()
+				time.Sleep(50 * time.Millisecond)
+				failed(t, ask(r.motor), device.CodeMotorDisconnected)
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+				if len(r.attempts()) != 1 {
+					t.Error("the port was opened anew")
+				}
+				r.moveTo(90)
+			})
+		})
+	}
 }

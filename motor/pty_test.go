@@ -38,7 +38,7 @@ func newBench(t *testing.T) *bench {
 		tried: make(chan struct{}, 1), cable: func() {},
 	}
 	b.motor = motor.New(motor.Config{
-		Open: b.open, Port: "pty", Baud: 57600, ID: 1, Speed: 300, Tolerance: 0.5,
+		Open: b.open, Port: "pty", Baud: 57600, ID: 1, Speed: 300,
 		MoveTimeout: patience, HealthInterval: 10 * time.Second, Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -60,7 +60,7 @@ func (b *bench) open(string, int) (motor.Port, error) {
 	case b.tried <- struct{}{}:
 	default:
 	}
-	return motor.Serial(b.link, 57600)
+	return motor.Serial(slog.New(slog.DiscardHandler))(b.link, 57600)
 }
 
 // plug puts the servo at the other end of the link.
@@ -122,7 +122,7 @@ func TestRealSerialPort(t *testing.T) {
 	b.plug()
 	b.await("connected", connected)
 	for _, goal := range []device.Degrees{30, 10} {
-		arrival, err := b.motor.MoveTo(t.Context(), device.Move{Goal: goal})
+		arrival, err := b.motor.MoveTo(t.Context(), plain(goal))
 		if off := arrival.Angle.From(goal); err != nil || off < -0.5 || off > 0.5 {
 			t.Errorf("MoveTo(%v): %+v, %v", goal, arrival, err)
 		}
@@ -156,7 +156,7 @@ func TestRealSerialPortUnpluggedDuringAMove(t *testing.T) {
 		defer cancel()
 		result := make(chan error, 1)
 		go func() {
-			_, err := b.motor.MoveTo(ctx, device.Move{Goal: 340 - b.motor.Status().Reading.Angle})
+			_, err := b.motor.MoveTo(ctx, plain(340-b.motor.Status().Reading.Angle))
 			result <- err
 		}()
 		b.await("moving", func(s device.MotorStatus) bool { return s.Reading.Moving })

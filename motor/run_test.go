@@ -37,7 +37,7 @@ func TestRunEndsWhenItIsTold(t *testing.T) {
 			if o := <-done; o.err == nil {
 				t.Errorf("told after %v: the move has no error", after)
 			}
-			_, err := r.motor.MoveTo(t.Context(), device.Move{Goal: 10})
+			_, err := r.motor.MoveTo(t.Context(), plain(10))
 			failed(t, err, device.CodeMotorDisconnected)
 			failed(t, r.answer(r.motor.Stop()), device.CodeMotorDisconnected)
 		})

@@ -19,10 +19,11 @@ var (
 // A sample is one reading of the servo's present registers.
 type sample struct {
 	device.Reading
-	position int32         // steps; more than one turn when torque is off and somebody turns it
-	velocity int32         // 0.229 rpm
-	tick     time.Duration // the servo's clock, which begins anew every 32.768 s
-	alert    bool          // Hardware Error Status is not 0
+	position   int32         // steps; more than one turn when torque is off and somebody turns it
+	trajectory int32         // where the profile wants it
+	velocity   int32         // 0.229 rpm
+	tick       time.Duration // the servo's clock, which begins anew every 32.768 s
+	alert      bool          // Hardware Error Status is not 0
 }
 
 func (b *bus) sample(ctx context.Context) (sample, error) {
@@ -32,11 +33,13 @@ func (b *bus) sample(ctx context.Context) (sample, error) {
 	}
 	get := func(r dynamixel.Register) int32 { return r.Get(table, sampleAddress) }
 	s := sample{
-		position: get(dynamixel.PresentPosition),
-		velocity: get(dynamixel.PresentVelocity),
-		tick:     time.Duration(get(dynamixel.RealtimeTick)) * time.Millisecond,
-		alert:    alert,
+		position:   get(dynamixel.PresentPosition),
+		trajectory: get(dynamixel.PositionTrajectory),
+		velocity:   get(dynamixel.PresentVelocity),
+		tick:       time.Duration(get(dynamixel.RealtimeTick)) * time.Millisecond,
+		alert:      alert,
 	}
+	b.position.Store(s.position)
 	s.Reading = device.Reading{
 		At:          time.Now(),
 		Angle:       degrees(s.position),
@@ -48,12 +51,17 @@ func (b *bus) sample(ctx context.Context) (sample, error) {
 	if unit := b.model.CurrentUnit; unit > 0 {
 		current := round(float64(get(dynamixel.PresentCurrent))*unit, 1)
 		s.Current = &current
-	} else {
-		load := round(float64(get(dynamixel.PresentCurrent))/10, 1)
+	}
+	if unit := b.model.LoadUnit; unit > 0 {
+		load := round(float64(get(dynamixel.PresentCurrent))*unit, 1)
 		s.Load = &load
 	}
 	return s, nil
 }
+
+// rests reports whether the servo stands, and not only for a moment as what swings about its goal does: the
+// velocity is 0 or the least that there is, 1.4° a second.
+func (s sample) rests() bool { return !s.Moving && abs(s.velocity) <= 1 }
 
 // degreesPerSecond is the unit of the velocity registers.
 const degreesPerSecond = dynamixel.RPMPerUnit * 360 / 60
@@ -77,21 +85,5 @@ func (s sample) follows(earlier sample) bool {
 
 // degrees is the angle of a position, over any number of turns: 0 ≤ angle < 360.
 func degrees(position int32) device.Degrees {
-	return (device.Degrees(position) * 360 / dynamixel.StepsPerTurn).Wrap()
-}
-
-// steps is the position, 0 to 4095, that is nearest to an angle, 0 ≤ angle < 360, without crossing 0°.
-func steps(angle device.Degrees) int32 {
-	return min(int32(math.Round(float64(angle)*dynamixel.StepsPerTurn/360)), dynamixel.StepsPerTurn-1)
-}
-
-// withinTurn returns the position that is nearest to one that torque holds, of those that can be a goal,
-// 0 to 4095. It differs by the few steps that the servo may be beyond the end of its turn.
-func withinTurn(position int32) int32 {
-	return min(max(position, 0), dynamixel.StepsPerTurn-1)
-}
-
-// fold returns the same direction within one turn, 0 to 4095.
-func fold(position int32) int32 {
-	return (position%dynamixel.StepsPerTurn + dynamixel.StepsPerTurn) % dynamixel.StepsPerTurn
+	return toDegrees(position).Wrap()
 }

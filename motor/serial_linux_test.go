@@ -1,6 +1,7 @@
 package motor_test
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -42,6 +43,7 @@ func TestSerialErrorsSayWhatToDo(t *testing.T) {
 	}
 	defer other.Close()
 
+	open := motor.Serial(slog.New(slog.DiscardHandler))
 	for _, test := range []struct {
 		name, path string
 		as         func(*testing.T, func())
@@ -57,7 +59,7 @@ func TestSerialErrorsSayWhatToDo(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.as(t, func() {
-				port, err := motor.Serial(test.path, 57600)
+				port, err := open(test.path, 57600)
 				if err == nil {
 					port.Close()
 					t.Error("it is opened")

@@ -42,7 +42,7 @@ var scenarios = []struct {
 		return nil
 	}},
 	{"moving", true, func(r *rig) error {
-		arrival, err := r.motor.MoveTo(r.t.Context(), device.Move{Goal: 10})
+		arrival, err := r.motor.MoveTo(r.t.Context(), plain(10))
 		if off := arrival.Angle.From(10); err == nil && (off < -0.5 || off > 0.5) {
 			return fmt.Errorf("MoveTo(10°) reports success at %v", arrival.Angle)
 		}
@@ -51,13 +51,13 @@ var scenarios = []struct {
 	{"cancelling", true, func(r *rig) error {
 		ctx, cancel := context.WithTimeout(r.t.Context(), 200*time.Millisecond)
 		defer cancel()
-		r.motor.MoveTo(ctx, device.Move{Goal: 90})
+		r.motor.MoveTo(ctx, plain(90))
 		return nil
 	}},
 	{"stalling", true, func(r *rig) error {
 		r.servo.SetFaults(simulator.Faults{Jam: true})
 		defer r.servo.SetFaults(simulator.Faults{})
-		r.motor.MoveTo(r.t.Context(), device.Move{Goal: 2})
+		r.motor.MoveTo(r.t.Context(), plain(2))
 		return nil
 	}},
 }
@@ -109,7 +109,7 @@ func TestStopAtEveryInstruction(t *testing.T) {
 					if err != nil {
 						failed(t, err, device.CodeEmergencyStopped)
 					}
-					_, err = r.motor.MoveTo(t.Context(), device.Move{Goal: 20})
+					_, err = r.motor.MoveTo(t.Context(), plain(20))
 					failed(t, err, device.CodeEmergencyStopped)
 
 					r.servo.Turn(5) // what it stands at is not the old goal
@@ -189,9 +189,9 @@ func TestEveryPressIsAnswered(t *testing.T) {
 
 func TestStopInsistsOnTorqueOff(t *testing.T) {
 	for name, faults := range map[string]simulator.Faults{
-		"lost replies":    {Drop: 2},
-		"damaged replies": {Corrupt: 2},
-		"noise":           {Noise: []byte{0xFF, 0xFF, 0xFD, 0x00, 0x01, 0x10, 0x00}},
+		"lost replies":    {DropNext: 2},
+		"damaged replies": {CorruptNext: 2},
+		"noise":           {NoiseNext: []byte{0xFF, 0xFF, 0xFD, 0x00, 0x01, 0x10, 0x00}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
@@ -210,7 +210,7 @@ func TestStopGoesAheadOfARepetition(t *testing.T) {
 		before := r.count()
 		var press device.Press
 		r.once(func(i instruction) bool { return i.writes(dynamixel.GoalPosition, 1024) }, func() {
-			r.servo.SetFaults(simulator.Faults{Drop: 1})
+			r.servo.SetFaults(simulator.Faults{DropNext: 1})
 			press = r.motor.Stop()
 		})
 		o := <-r.begin(t.Context(), 90)

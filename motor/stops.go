@@ -19,6 +19,7 @@ type stops struct {
 	mu         sync.Mutex // held for moments only
 	unanswered presses
 	signal     chan<- struct{} // to the bus; nil when there is none
+	wake       func()          // has the port opened while it is closed for want of work, else nil
 }
 
 // presses wait for their answers.
@@ -36,10 +37,13 @@ func (s *stops) press() device.Press {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	number := s.pressed.Add(1)
-	if s.signal == nil {
+	if s.signal == nil && s.wake == nil {
 		done <- device.Errorf(device.CodeMotorDisconnected, "the motor is not connected; torque will be switched off first when it is")
 	} else {
 		s.unanswered = append(s.unanswered, done)
+		if s.wake != nil {
+			s.wake()
+		}
 		s.ring()
 	}
 	return device.Press{Number: number, Done: done}
@@ -65,17 +69,24 @@ func (s *stops) take() presses {
 func (s *stops) attach(signal chan<- struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.signal = signal
+	s.signal, s.wake = signal, nil
 	if s.held() {
 		s.ring()
 	}
 }
 
-// detach is for a bus that is lost: presses that it has not obeyed are answered.
-func (s *stops) detach() {
+// detach is for a bus that is lost: presses that it has not obeyed are answered. If it can be had again by
+// wake, they wait for that.
+func (s *stops) detach(wake func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.signal = nil
+	s.signal, s.wake = nil, wake
+	if wake != nil {
+		if len(s.unanswered) > 0 {
+			wake()
+		}
+		return
+	}
 	s.unanswered.answer(device.Errorf(device.CodeMotorDisconnected, "the motor was lost before torque was off"))
 	s.unanswered = nil
 }

@@ -63,7 +63,7 @@ func newResort(t *testing.T, address string) resort {
 			})
 			return host, nil
 		},
-		Port: "pipe", Baud: 1_000_000, ID: 1, Speed: 300, Tolerance: 0.5,
+		Port: "pipe", Baud: 1_000_000, ID: 1, Speed: 300,
 		MoveTimeout: 20 * time.Second, HealthInterval: time.Hour, Log: log,
 	})
 	var ids atomic.Int64

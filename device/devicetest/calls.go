@@ -28,7 +28,7 @@ func (c *Move) Arrive() bool { return c.ArriveAt(c.Goal) }
 func (c *Move) ArriveAt(angle device.Degrees) bool {
 	c.motor.mu.Lock()
 	defer c.motor.mu.Unlock()
-	if !c.end(device.Arrival{Angle: angle, Stage: "position"}, nil) {
+	if !c.end(device.Arrival{Angle: angle, Stage: device.PositionStage}, nil) {
 		return false
 	}
 	c.motor.read(func(r *device.Reading) { r.Angle = angle })

@@ -88,6 +88,14 @@ func (m *Motor) Lose(problem string) {
 	m.rest()
 }
 
+// Nap is the port being closed for want of work.
+func (m *Motor) Nap() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.status.Connection = device.Napping
+	m.tell()
+}
+
 // Fault is the servo switching itself off. A move ends with motor_fault.
 func (m *Motor) Fault(hardwareError ...string) {
 	m.mu.Lock()
@@ -231,7 +239,7 @@ func (m *Motor) hindrance() error {
 	switch {
 	case m.isStopped():
 		return stopped()
-	case m.status.Connection != device.Connected:
+	case !m.status.Connection.Ready():
 		return m.disconnected()
 	case len(m.status.HardwareError) > 0:
 		return m.fault()

@@ -51,7 +51,11 @@ func anyPacket() *rapid.Generator[Packet] {
 				rapid.Map(rapid.Byte(), func(b byte) Instruction { return Instruction(b) })).Draw(t, "instruction"),
 			Params: rapid.SliceOfN(stuffable(), 0, 60).Draw(t, "params"),
 		}
+		if p.ID > MaxID {
+			p.ID = BroadcastID
+		}
 		if p.Instruction == Status {
+			p.ID = min(p.ID, MaxID)
 			p.Error = StatusError(stuffable().Draw(t, "error"))
 		}
 		return p

@@ -44,7 +44,7 @@ func (p *Parser) Next() (Packet, bool) {
 			return Packet{}, false
 		}
 		length := int(binary.LittleEndian.Uint16(rest[5:]))
-		if rest[3] != 0x00 || length < 1+crcSize || p.MaxLength > 0 && length > p.MaxLength {
+		if rest[3] != 0x00 || length < 1+crcSize || p.MaxLength > 0 && length > p.MaxLength || !possible(rest) {
 			p.next++
 			continue
 		}
@@ -66,6 +66,19 @@ func (p *Parser) Next() (Packet, bool) {
 			packet.Error, packet.Params = StatusError(packet.Params[0]), packet.Params[1:]
 		}
 		return packet, true
+	}
+}
+
+// possible reports whether the id that stands behind a header can be on the wire, as far as the packet has
+// come: 253 and 255 are nobody's, and all servos together do not reply.
+func possible(packet []byte) bool {
+	switch id := packet[4]; {
+	case id <= MaxID:
+		return true
+	case id != BroadcastID:
+		return false
+	default:
+		return len(packet) == headerSize || Instruction(packet[headerSize]) != Status
 	}
 }
 

@@ -54,6 +54,32 @@ func TestParserRefusesEveryDamagedByte(t *testing.T) {
 	}
 }
 
+// The ids 253 and 255 are nobody's, and no status is from all:
+// https://emanual.robotis.com/docs/en/dxl/protocol2/#packet-id. What has such an id is noise even where its CRC,
+// calculated bit by bit outside this package, is right, and does not claim what follows it.
+func TestParserRefusesIDsThatNobodyHas(t *testing.T) {
+	for name, garbage := range map[string][]byte{
+		"a ping of 253":              {0xFF, 0xFF, 0xFD, 0x00, 0xFD, 0x03, 0x00, 0x01, 0x31, 0x7E},
+		"a status of 253":            {0xFF, 0xFF, 0xFD, 0x00, 0xFD, 0x04, 0x00, 0x55, 0x00, 0x01, 0x24},
+		"a ping of 255":              {0xFF, 0xFF, 0xFD, 0x00, 0xFF, 0x03, 0x00, 0x01, 0x32, 0xD6},
+		"a status of 255":            {0xFF, 0xFF, 0xFD, 0x00, 0xFF, 0x04, 0x00, 0x55, 0x00, 0xF2, 0xA4},
+		"a status of 254":            {0xFF, 0xFF, 0xFD, 0x00, 0xFE, 0x04, 0x00, 0x55, 0x00, 0x89, 0x24},
+		"a long packet of 253":       {0xFF, 0xFF, 0xFD, 0x00, 0xFD, 0xFF, 0x00},
+		"a long packet of 255":       {0xFF, 0xFF, 0xFD, 0x00, 0xFF, 0xFF, 0x00},
+		"a long status of 254":       {0xFF, 0xFF, 0xFD, 0x00, 0xFE, 0xFF, 0x00, 0x55},
+		"253 where a header follows": {0xFF, 0xFF, 0xFD, 0x00, 0xFD},
+	} {
+		parses(t, name, join(action, garbage, status), actionPacket, statusPacket)
+		for split := range garbage {
+			var p Parser
+			p.Feed(join(action, garbage[:split]))
+			got := drain(&p)
+			p.Feed(join(garbage[split:], status))
+			same(t, fmt.Sprintf("%s, split at %d", name, split), append(got, drain(&p)...), []Packet{actionPacket, statusPacket})
+		}
+	}
+}
+
 // However the stream is split, the packets are the same, and each is there with its last byte.
 func TestParserTakesAnyPieces(t *testing.T) {
 	stream := join([]byte{0x00, 0xFF}, status, damaged(9), action, stuffed[4].wire, []byte{0xFF, 0xFF, 0xFD}, foreign, status)

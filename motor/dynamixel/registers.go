@@ -12,47 +12,64 @@ type Register struct {
 	Signed  bool   // two's complement
 }
 
-// The registers that XC330, XM430 and XL430 have in common; addresses and units as in
+// The registers of XC330, XL330, XM430 and XL430; addresses and units as in
 // https://emanual.robotis.com/docs/en/dxl/x/xc330-t288/ and its sister pages. Those up to 63 are
-// EEPROM, which can be written only while torque is off.
+// EEPROM, which can be written only while torque is off. Which of them a model has says [Model.Has].
 var (
-	ModelNumber          = Register{0, 2, false}
-	FirmwareVersion      = Register{6, 1, false}
-	ID                   = Register{7, 1, false}
-	BaudRate             = Register{8, 1, false}  // an index, see Bauds
-	ReturnDelayTime      = Register{9, 1, false}  // 2 µs
-	DriveMode            = Register{10, 1, false} // bits: DriveModeReverse and the following
-	OperatingMode        = Register{11, 1, false} // see ModePosition
-	HomingOffset         = Register{20, 4, true}  // steps
-	MovingThreshold      = Register{24, 4, false} // 0.229 rpm
-	TemperatureLimit     = Register{31, 1, false} // 1 °C
-	MaxVoltageLimit      = Register{32, 2, false} // 0.1 V
-	MinVoltageLimit      = Register{34, 2, false} // 0.1 V
-	PWMLimit             = Register{36, 2, false} // 0.113 %
-	VelocityLimit        = Register{44, 4, false} // 0.229 rpm
-	MaxPositionLimit     = Register{48, 4, false} // steps
-	MinPositionLimit     = Register{52, 4, false} // steps
-	StartupConfiguration = Register{60, 1, false} // bits: StartupTorqueOn, StartupRestoreRAM
-	Shutdown             = Register{63, 1, false} // bits of HardwareErrorStatus that switch torque off
-	TorqueEnable         = Register{64, 1, false} // 0 off, 1 on
-	LED                  = Register{65, 1, false}
-	StatusReturnLevel    = Register{68, 1, false} // 0 ping, 1 ping and read, 2 every instruction is answered
-	HardwareErrorStatus  = Register{70, 1, false} // see HardwareError
-	BusWatchdog          = Register{98, 1, true}  // 20 ms, −1 when it has tripped
-	GoalPWM              = Register{100, 2, true} // 0.113 %
-	GoalVelocity         = Register{104, 4, true} // 0.229 rpm
-	ProfileAcceleration  = Register{108, 4, false}
-	ProfileVelocity      = Register{112, 4, false} // 0.229 rpm, 0 is no limit
-	GoalPosition         = Register{116, 4, true}  // steps
-	RealtimeTick         = Register{120, 2, false} // ms
-	Moving               = Register{122, 1, false} // 1 while a profile runs or the servo turns
-	MovingStatus         = Register{123, 1, false} // bits: InPosition, ProfileOngoing, FollowingError
-	PresentPWM           = Register{124, 2, true}  // 0.113 %
-	PresentCurrent       = Register{126, 2, true}  // see Model.CurrentUnit; load in 0.1 % where that is 0
-	PresentVelocity      = Register{128, 4, true}  // 0.229 rpm
-	PresentPosition      = Register{132, 4, true}  // steps
-	PresentInputVoltage  = Register{144, 2, false} // 0.1 V
-	PresentTemperature   = Register{146, 1, false} // 1 °C
+	ModelNumber           = Register{0, 2, false}
+	ModelInformation      = Register{2, 4, false}
+	FirmwareVersion       = Register{6, 1, false}
+	ID                    = Register{7, 1, false}
+	BaudRate              = Register{8, 1, false}  // an index, see Bauds
+	ReturnDelayTime       = Register{9, 1, false}  // 2 µs
+	DriveMode             = Register{10, 1, false} // bits: DriveModeReverse and the following
+	OperatingMode         = Register{11, 1, false} // see ModePosition
+	SecondaryID           = Register{12, 1, false} // more than MaxID is none
+	ProtocolType          = Register{13, 1, false} // 2 is Protocol 2.0
+	HomingOffset          = Register{20, 4, true}  // steps
+	MovingThreshold       = Register{24, 4, false} // 0.229 rpm
+	TemperatureLimit      = Register{31, 1, false} // 1 °C
+	MaxVoltageLimit       = Register{32, 2, false} // 0.1 V
+	MinVoltageLimit       = Register{34, 2, false} // 0.1 V
+	PWMLimit              = Register{36, 2, false} // 0.113 %
+	CurrentLimit          = Register{38, 2, false} // Model.CurrentUnit
+	VelocityLimit         = Register{44, 4, false} // 0.229 rpm
+	MaxPositionLimit      = Register{48, 4, false} // steps
+	MinPositionLimit      = Register{52, 4, false} // steps
+	StartupConfiguration  = Register{60, 1, false} // bits: StartupTorqueOn, StartupRestoreRAM
+	PWMSlope              = Register{62, 1, false} // 3.955 mV/ms, 1.977 mV/ms in the models for 5 V
+	Shutdown              = Register{63, 1, false} // bits of HardwareErrorStatus that switch torque off
+	TorqueEnable          = Register{64, 1, false} // 0 off, 1 on
+	LED                   = Register{65, 1, false}
+	StatusReturnLevel     = Register{68, 1, false} // 0 ping, 1 ping and read, 2 every instruction is answered
+	RegisteredInstruction = Register{69, 1, false} // 1 while a RegWrite waits for its Action
+	HardwareErrorStatus   = Register{70, 1, false} // see HardwareError
+	VelocityIGain         = Register{76, 2, false} // the gains: units in the manual
+	VelocityPGain         = Register{78, 2, false}
+	PositionDGain         = Register{80, 2, false}
+	PositionIGain         = Register{82, 2, false}
+	PositionPGain         = Register{84, 2, false}
+	Feedforward2ndGain    = Register{88, 2, false}
+	Feedforward1stGain    = Register{90, 2, false}
+	BusWatchdog           = Register{98, 1, true}  // 20 ms, −1 when it has tripped
+	GoalPWM               = Register{100, 2, true} // 0.113 %
+	GoalCurrent           = Register{102, 2, true} // Model.CurrentUnit
+	GoalVelocity          = Register{104, 4, true} // 0.229 rpm
+	ProfileAcceleration   = Register{108, 4, false}
+	ProfileVelocity       = Register{112, 4, false} // 0.229 rpm, 0 is no limit
+	GoalPosition          = Register{116, 4, true}  // steps
+	RealtimeTick          = Register{120, 2, false} // ms
+	Moving                = Register{122, 1, false} // 1 while a profile runs or the servo turns
+	MovingStatus          = Register{123, 1, false} // bits: InPosition and the following
+	PresentPWM            = Register{124, 2, true}  // 0.113 %
+	PresentCurrent        = Register{126, 2, true}  // Model.CurrentUnit, or the load in Model.LoadUnit
+	PresentVelocity       = Register{128, 4, true}  // 0.229 rpm
+	PresentPosition       = Register{132, 4, true}  // steps
+	VelocityTrajectory    = Register{136, 4, true}  // 0.229 rpm, what the profile wants now
+	PositionTrajectory    = Register{140, 4, true}  // steps, what the profile wants now
+	PresentInputVoltage   = Register{144, 2, false} // 0.1 V
+	PresentTemperature    = Register{146, 1, false} // 1 °C
+	BackupReady           = Register{147, 1, false} // 1 when there is a backup of the RAM registers
 )
 
 // Bits of [DriveMode].
@@ -83,10 +100,21 @@ const (
 	InPosition     = 0x01
 	ProfileOngoing = 0x02
 	FollowingError = 0x08
+
+	// ProfileShape masks the two bits that say which profile is in use, one of the following four.
+	ProfileShape       = 0x30
+	ProfileStep        = 0x00 // none
+	ProfileRectangular = 0x10
+	ProfileTriangular  = 0x20
+	ProfileTrapezoidal = 0x30
 )
 
 // StepsPerTurn is the resolution of the position registers.
 const StepsPerTurn = 4096
+
+// MaxPosition limits [GoalPosition] in [ModeExtendedPosition], in steps either way: 256 turns.
+// https://emanual.robotis.com/docs/en/dxl/x/xc330-t288/#goal-position116
+const MaxPosition = 1_048_575
 
 // RPMPerUnit is the unit of the velocity registers, in revolutions per minute.
 const RPMPerUnit = 0.229
@@ -94,8 +122,9 @@ const RPMPerUnit = 0.229
 // RPM2PerUnit is the unit of [ProfileAcceleration], in revolutions per minute squared.
 const RPM2PerUnit = 214.577
 
-// Bauds are the rates in bits a second that the values of [BaudRate] stand for.
-var Bauds = [...]int{9600, 57600, 115200, 1000000, 2000000, 3000000, 4000000}
+// Bauds are the rates in bits a second that the values of [BaudRate] stand for. XC330 and XL330 lack
+// the last one.
+var Bauds = [...]int{9600, 57600, 115200, 1000000, 2000000, 3000000, 4000000, 4500000}
 
 // A HardwareError is a bit of [HardwareErrorStatus]. Only a reboot or a power cycle clears it.
 type HardwareError byte
@@ -161,29 +190,4 @@ func (r Register) Put(table []byte, first uint16, value int32) {
 	default:
 		binary.LittleEndian.PutUint32(b, uint32(value))
 	}
-}
-
-// A Model is what sets one servo of the family apart from the others.
-type Model struct {
-	Number int32
-	Name   string
-	// CurrentUnit is the unit of PresentCurrent in mA; 0 where the register holds the load in 0.1 %.
-	CurrentUnit float64
-}
-
-var models = []Model{
-	{1020, "XM430-W350", 2.69},
-	{1060, "XL430-W250", 0},
-	{1220, "XC330-T288", 1},
-	{1240, "XC330-M288", 1},
-}
-
-// LookupModel returns the model with that number, and whether it is one that this package knows.
-func LookupModel(number int32) (Model, bool) {
-	for _, m := range models {
-		if m.Number == number {
-			return m, true
-		}
-	}
-	return Model{Number: number, Name: fmt.Sprintf("model %d", number)}, false
 }

@@ -99,19 +99,6 @@ func TestHardwareErrorNames(t *testing.T) {
 	}
 }
 
-func TestLookupModel(t *testing.T) {
-	for number, want := range map[int32]string{
-		1020: "XM430-W350", 1060: "XL430-W250", 1220: "XC330-T288", 1240: "XC330-M288",
-	} {
-		if m, known := LookupModel(number); m.Name != want || m.Number != number || !known {
-			t.Errorf("%d: %+v, %v", number, m, known)
-		}
-	}
-	if m, known := LookupModel(4711); m.Name != "model 4711" || m.Number != 4711 || known {
-		t.Errorf("an unknown one: %+v, %v", m, known)
-	}
-}
-
 func TestStatusError(t *testing.T) {
 	for e, want := range map[StatusError]struct {
 		number StatusError

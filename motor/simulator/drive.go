@@ -11,10 +11,10 @@ const (
 	watchdogUnit = 20 * time.Millisecond
 	tickRange    = 32768 // Realtime Tick counts milliseconds from 0 to 32767
 
-	// What the motor draws, in mA, while it turns freely and while it pushes against a jammed horn. There
-	// is no load in the simulation to calculate them from.
-	turningCurrent = 60
-	pushingCurrent = 800
+	// inPosition and following are how far from its goal a horn still counts as in position, and how far
+	// from its trajectory it counts as not following, in steps. The manual gives no numbers.
+	inPosition = 5
+	following  = 200
 
 	// maxHomingOffset is what Homing Offset(20) may be in mode 3, in steps; a larger one is ignored.
 	// https://emanual.robotis.com/docs/en/dxl/x/xc330-t288/#homing-offset20
@@ -25,84 +25,82 @@ const (
 // the horn at once (profile velocity and acceleration count as 0) without switching torque off.
 // https://emanual.robotis.com/docs/en/dxl/x/xc330-t288/#bus-watchdog98
 func (s *Servo) advance(now time.Time) {
+	s.blackout(now)
 	limit := time.Duration(s.get(dynamixel.BusWatchdog)) * watchdogUnit
-	if s.torque() && limit > 0 && now.Sub(s.fed) > limit {
-		s.stop(s.fed.Add(limit))
-		s.set(dynamixel.BusWatchdog, -1)
+	if limit > 0 && now.Sub(s.fed) > limit {
+		if s.run(s.fed.Add(limit)); s.torque() {
+			s.halt()
+			s.set(dynamixel.BusWatchdog, -1)
+		}
+	}
+	s.run(now)
+	if v := s.volts(); v > s.get(dynamixel.MaxVoltageLimit) || v < s.get(dynamixel.MinVoltageLimit) {
+		s.fail(dynamixel.InputVoltageError)
 	}
 	s.refresh(now)
 }
 
-// at returns position and velocity of the horn, in steps and steps a second. The position is that of
-// Present Position without the homing offset, so it runs backwards in reverse mode.
-func (s *Servo) at(now time.Time) (position, velocity float64) {
-	if s.torque() && !s.canTurn() {
-		return s.horn, 0
-	}
-	return s.path.at(now)
+// halt makes the servo want to stand where it is, whatever the goals say.
+func (s *Servo) halt() {
+	s.path, s.ramp, s.halted = resting(s.position), ramp{}, true
 }
 
-// canTurn reports whether the motor can turn the horn: nothing jams it, and Goal PWM, which limits the
-// motor's output in the position modes, leaves it some force.
-// https://emanual.robotis.com/docs/en/dxl/x/xc330-t288/#goal-pwm100
-func (s *Servo) canTurn() bool {
-	return !s.faults.Jam && (!s.positioning() || s.get(dynamixel.GoalPWM) != 0)
+// release switches torque off. What turns then coasts.
+func (s *Servo) release() {
+	s.set(dynamixel.TorqueEnable, 0)
+	s.state = state{horn: s.horn}
+	s.halt()
 }
 
-// change changes something that canTurn may depend on. A horn that can turn again goes on to where it was to go.
-func (s *Servo) change(now time.Time, what func()) {
-	could := s.canTurn()
-	if s.torque() {
-		s.horn, _ = s.at(now)
-	}
-	what()
-	if !could && s.canTurn() && s.torque() {
-		s.path = s.newPath(now, s.horn, 0, s.path.target)
-	}
-}
-
-// stop ends the motion where the horn is.
-func (s *Servo) stop(now time.Time) {
-	s.horn, _ = s.at(now)
-	s.path = resting(s.horn)
-}
-
-// move starts a motion from where the horn is, as fast as it is. Only the position modes move.
-func (s *Servo) move(now time.Time, target float64) {
-	if s.positioning() {
-		position, velocity := s.at(now)
-		s.horn = position
-		s.path = s.newPath(now, position, velocity, target)
-	}
-}
-
-// setTorque switches torque. Off, the horn stops where it is. On, the servo drives to whatever Goal
-// Position holds: the manual nowhere says that the goal follows the horn while torque is off, and users
-// report motors that go back to their old goal (github.com/pollen-robotics/reachy_mini/issues/1136). In
-// position mode torque coming on folds the position into one turn first:
-// https://emanual.robotis.com/docs/en/dxl/x/xc330-t288/#present-position132
+// setTorque switches torque. On, the servo drives to whatever Goal Position holds: the manual nowhere says
+// that the goal follows the horn while torque is off, and users report motors that go back to their old goal
+// (github.com/pollen-robotics/reachy_mini/issues/1136). In position mode torque coming on folds the position
+// into one turn first: https://emanual.robotis.com/docs/en/dxl/x/xc330-t288/#present-position132
 func (s *Servo) setTorque(on bool, now time.Time) {
-	if on == s.torque() {
-		return
-	}
-	s.stop(now)
-	if !on {
-		s.set(dynamixel.TorqueEnable, 0)
-		return
-	}
-	if s.get(dynamixel.OperatingMode) == dynamixel.ModePosition {
-		s.horn = fold(s.horn)
-		s.path = resting(s.horn)
-	}
-	s.set(dynamixel.TorqueEnable, 1)
-	if !s.tripped() {
-		s.move(now, s.goal())
+	switch {
+	case on == s.torque():
+	case !on:
+		s.release()
+	default:
+		if s.get(dynamixel.OperatingMode) == dynamixel.ModePosition {
+			s.position = fold(s.position)
+		}
+		s.set(dynamixel.TorqueEnable, 1)
+		if s.halt(); !s.tripped() {
+			s.begin(now)
+		}
 	}
 }
 
-func (s *Servo) positioning() bool {
-	mode := s.get(dynamixel.OperatingMode)
-	return mode == dynamixel.ModePosition || mode == dynamixel.ModeExtendedPosition
+// begin starts a motion from where the horn is, as fast as it is, to the goal of the operating mode. Goals of
+// PWM and current need no beginning: the control loop looks at them.
+func (s *Servo) begin(now time.Time) {
+	s.halted = false
+	switch mode := s.get(dynamixel.OperatingMode); {
+	case positional(mode):
+		s.path = s.newPath(now, s.goal())
+	case mode == dynamixel.ModeVelocity:
+		s.ramp = s.newRamp(now)
+	}
+}
+
+// positional reports whether the operating mode is one that controls the position.
+func positional(mode int32) bool {
+	return mode == dynamixel.ModePosition || mode == dynamixel.ModeExtendedPosition ||
+		mode == dynamixel.ModeCurrentBasedPosition
+}
+
+// goalOf is the register that holds the goal of an operating mode.
+func goalOf(mode int32) dynamixel.Register {
+	switch mode {
+	case dynamixel.ModeCurrent:
+		return dynamixel.GoalCurrent
+	case dynamixel.ModeVelocity:
+		return dynamixel.GoalVelocity
+	case dynamixel.ModePWM:
+		return dynamixel.GoalPWM
+	}
+	return dynamixel.GoalPosition
 }
 
 // goal is the position that Goal Position asks for. A goal that was written in another mode may lie
@@ -126,46 +124,57 @@ func (s *Servo) offset() int32 {
 
 // refresh brings the registers up to date that say what the servo is doing.
 func (s *Servo) refresh(now time.Time) {
-	position, velocity := s.at(now)
-	s.set(dynamixel.PresentPosition, steps(position)+s.offset())
-	s.set(dynamixel.PresentVelocity, velocityUnits(velocity))
-	s.set(dynamixel.PresentCurrent, s.current(position, velocity))
+	s.set(dynamixel.PresentPosition, steps(s.position)+s.offset())
+	s.set(dynamixel.PresentVelocity, velocityUnits(s.velocity))
+	s.set(dynamixel.PresentPWM, int32(math.Round(s.pwm)))
+	s.set(dynamixel.PresentCurrent, s.current())
+	s.set(dynamixel.PresentInputVoltage, s.volts())
+	s.set(dynamixel.PresentTemperature, s.temperature())
 	s.set(dynamixel.RealtimeTick, int32(max(0, now.Sub(s.booted)).Milliseconds()%tickRange))
 
-	wanted, wantedVelocity := s.path.at(now)
-	s.set(positionTrajectory, steps(wanted)+s.offset())
-	s.set(velocityTrajectory, velocityUnits(wantedVelocity))
-
+	mode := s.get(dynamixel.OperatingMode)
+	wanted, wantedVelocity := s.position, 0.0
 	var moving, status int32
-	if s.path.shape != step && s.path.ongoing(now) {
+	switch {
+	case !s.torque():
+	case positional(mode):
+		wanted, wantedVelocity = s.path.at(now)
+		if s.path.ongoing(now) {
+			moving = 1
+			status |= dynamixel.ProfileOngoing | int32(s.path.shape)
+		}
+		if math.Abs(s.position-wanted) > following {
+			status |= dynamixel.FollowingError
+		}
+		if math.Abs(s.position-s.goal()) <= inPosition {
+			status |= dynamixel.InPosition
+		}
+	case mode == dynamixel.ModeVelocity:
+		wantedVelocity = s.ramp.at(now)
+	}
+	if math.Abs(s.velocity) > float64(s.get(dynamixel.MovingThreshold))*velocityUnit {
 		moving = 1
-		status |= dynamixel.ProfileOngoing | int32(s.path.shape)
 	}
-	if math.Abs(velocity) > float64(s.get(dynamixel.MovingThreshold))*velocityUnit {
-		moving = 1
-	}
-	if s.torque() && s.positioning() && steps(position) == steps(s.goal()) {
-		status |= dynamixel.InPosition
-	}
+	s.set(dynamixel.PositionTrajectory, steps(wanted)+s.offset())
+	s.set(dynamixel.VelocityTrajectory, velocityUnits(wantedVelocity))
 	s.set(dynamixel.Moving, moving)
 	s.set(dynamixel.MovingStatus, status)
 }
 
-// current is what the motor draws in mA, signed by the direction in which it pushes.
-func (s *Servo) current(position, velocity float64) int32 {
-	switch {
-	case velocity > 0:
-		return turningCurrent
-	case velocity < 0:
-		return -turningCurrent
-	case s.torque() && s.path.target > position && s.faults.Jam:
-		return pushingCurrent
-	case s.torque() && s.path.target < position && s.faults.Jam:
-		return -pushingCurrent
+// current is Present Current in its unit, signed by the direction in which the motor pushes; or, in the
+// models that do not measure it, Present Load in 0.1 %.
+func (s *Servo) current() int32 {
+	if !s.torque() {
+		return 0
 	}
-	return 0
+	const slow = 50 // steps/s at which half of the current for idling flows
+	current := s.load()*s.rating.stall + idling*s.velocity/(math.Abs(s.velocity)+slow)
+	if s.model.CurrentUnit > 0 {
+		return int32(math.Round(current / s.model.CurrentUnit))
+	}
+	return int32(math.Round(min(max(current/s.rating.stall, -1), 1) * 1000))
 }
 
-func steps(position float64) int32 { return int32(math.Round(position)) }
+func steps(position float64) int32 { return int32(int64(math.Round(position))) }
 
 func velocityUnits(velocity float64) int32 { return int32(math.Round(velocity / velocityUnit)) }

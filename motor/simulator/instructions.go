@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 	"time"
@@ -8,10 +9,25 @@ import (
 	"github.com/plate-resort/plate-resort/motor/dynamixel"
 )
 
+// Instructions that only a servo needs to know.
+const (
+	fastSyncRead  dynamixel.Instruction = 0x8A
+	fastBulkRead  dynamixel.Instruction = 0x9A
+	controlBackup dynamixel.Instruction = 0x20
+)
+
+// The Status Return Level(68) from which on an instruction is answered.
+const (
+	levelPing  = 0
+	levelRead  = 1
+	levelWrite = 2
+)
+
 // execute carries out an instruction packet that has been received completely and returns the bytes of the
 // status, or nothing if there is none. https://emanual.robotis.com/docs/en/dxl/protocol2/
 func (s *Servo) execute(p dynamixel.Packet) []byte {
-	if !s.hears(p) {
+	addressed := s.hears(p)
+	if addressed == notForUs {
 		return nil
 	}
 	if s.trace != nil {
@@ -25,42 +41,90 @@ func (s *Servo) execute(p dynamixel.Packet) []byte {
 	now := time.Now()
 	s.advance(now)
 	s.fed = now
-	status := dynamixel.Packet{ID: p.ID, Instruction: dynamixel.Status}
-	if p.ID == dynamixel.BroadcastID {
-		status.ID = byte(s.get(dynamixel.ID))
+	var alert dynamixel.StatusError
+	if s.get(dynamixel.HardwareErrorStatus) != 0 { // before a reboot clears it: its status goes out first
+		alert = dynamixel.Alert
 	}
-	alert := s.get(dynamixel.HardwareErrorStatus) != 0 // before a reboot clears it: its status goes out first
-	level := int32(2)                                  // the Status Return Level(68) from which on there is a status
+	status := dynamixel.Packet{ID: byte(s.get(dynamixel.ID)), Instruction: dynamixel.Status}
+	level, silent := int32(levelWrite), addressed != byID // from which level on there is a status
 	switch p.Instruction {
 	case dynamixel.Ping:
-		level = 0
-		status.Params = []byte{s.table[0], s.table[1], s.table[dynamixel.FirmwareVersion.Address]}
+		level, silent = levelPing, addressed == bySecondaryID
+		status.Params = []byte{s.bytes[0], s.bytes[1], s.bytes[dynamixel.FirmwareVersion.Address]}
 	case dynamixel.Read:
-		level = 1
+		level = levelRead
 		status.Params, status.Error = s.read(p.Params)
 	case dynamixel.Write:
-		status.Error = s.write(p.Params, now)
+		status.Error = s.write(p.Params, addressed, now)
+	case dynamixel.RegWrite:
+		status.Error = s.register(p.Params, addressed)
+	case dynamixel.Action:
+		status.Error = s.action(now)
 	case dynamixel.Reboot:
 		defer s.reboot(now) // the status is subject to the settings that it ends
+	case dynamixel.Clear:
+		status.Error = s.clear(p.Params, now)
+	case dynamixel.FactoryReset:
+		if status.Error = s.resets(p.Params, addressed); status.Error == 0 {
+			defer s.factoryReset(p.Params[0], now)
+		}
+	case controlBackup:
+		var reboots bool
+		if status.Error, reboots = s.backUp(p.Params, now); reboots {
+			defer s.reboot(now)
+		}
+	case dynamixel.SyncWrite, dynamixel.BulkWrite:
+		if piece, ok := addressedWrite(p, status.ID); ok {
+			s.write(piece, byID, now)
+		}
+		return nil
+	case dynamixel.SyncRead, dynamixel.BulkRead, fastSyncRead, fastBulkRead:
+		piece, others, ok := addressedRead(p, status.ID)
+		fast := p.Instruction == fastSyncRead || p.Instruction == fastBulkRead
+		if !ok || s.get(dynamixel.StatusReturnLevel) < levelRead || fast && s.get(dynamixel.FirmwareVersion) < s.latest() {
+			return nil
+		}
+		status.Params, status.Error = s.read(piece)
+		if status.Error |= alert; fast {
+			return appendFast(nil, status, others)
+		}
+		return dynamixel.AppendPacket(nil, status)
 	default:
 		status.Error = dynamixel.InstructionError
 	}
-	if alert {
-		status.Error |= dynamixel.Alert
-	}
-	if s.get(dynamixel.StatusReturnLevel) < level ||
-		p.ID == dynamixel.BroadcastID && p.Instruction != dynamixel.Ping {
+	status.Error |= alert
+	if silent || s.get(dynamixel.StatusReturnLevel) < level {
 		return nil
 	}
-	return s.faults.spoil(dynamixel.AppendPacket(nil, status))
+	return dynamixel.AppendPacket(nil, status)
 }
 
-// hears reports whether the servo is awake and the packet an instruction for it.
-func (s *Servo) hears(p dynamixel.Packet) bool {
+// An address says how an instruction names a servo.
+type address int
+
+const (
+	notForUs address = iota
+	byID
+	bySecondaryID
+	byBroadcast
+)
+
+// hears says how the packet addresses the servo, if it is awake and the packet an instruction.
+func (s *Servo) hears(p dynamixel.Packet) address {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return p.Instruction != dynamixel.Status && !time.Now().Before(s.booted) &&
-		(p.ID == dynamixel.BroadcastID || int32(p.ID) == s.get(dynamixel.ID))
+	now := time.Now()
+	s.advance(now)
+	switch id := int32(p.ID); {
+	case p.Instruction == dynamixel.Status, now.Before(s.booted):
+	case p.ID == dynamixel.BroadcastID:
+		return byBroadcast
+	case id == s.get(dynamixel.ID):
+		return byID
+	case id == s.get(dynamixel.SecondaryID) && p.ID <= dynamixel.MaxID:
+		return bySecondaryID
+	}
+	return notForUs
 }
 
 // read returns a piece of the control table. Unused bytes inside the table read as 0, so that a block can
@@ -69,131 +133,117 @@ func (s *Servo) read(params []byte) ([]byte, dynamixel.StatusError) {
 	if len(params) != 4 {
 		return nil, dynamixel.DataLengthError
 	}
-	address, size := int(binary.LittleEndian.Uint16(params)), int(binary.LittleEndian.Uint16(params[2:]))
+	address, size := binary.LittleEndian.Uint16(params), binary.LittleEndian.Uint16(params[2:])
 	switch {
 	case size == 0:
 		return nil, dynamixel.DataLengthError
-	case address+size > tableSize:
+	case int(address)+int(size) > len(s.bytes):
 		return nil, dynamixel.AccessError
 	}
-	return s.table[address : address+size], 0
+	data := make([]byte, size)
+	for i := range data {
+		data[i] = s.bytes[s.real(address+uint16(i))]
+	}
+	return data, 0
+}
+
+// A change is a new value of a register.
+type change struct {
+	register dynamixel.Register
+	value    int32
+}
+
+// changes checks a write and returns what it changes, or else the error.
+func (s *Servo) changes(params []byte, how address) ([]change, dynamixel.StatusError) {
+	if len(params) < 3 {
+		return nil, dynamixel.DataLengthError
+	}
+	first, data := int(binary.LittleEndian.Uint16(params)), params[2:]
+	if first+len(data) > len(s.bytes) {
+		return nil, dynamixel.AccessError
+	}
+	var all []change
+	for i := 0; i < len(data); {
+		address := s.real(uint16(first + i))
+		e, ok := s.entry(address)
+		if !ok || !e.Writable || address < ramStart && (s.torque() || how == bySecondaryID) {
+			return nil, dynamixel.AccessError
+		}
+		if i+int(e.Size) > len(data) {
+			return nil, dynamixel.DataLengthError
+		}
+		for n := range e.Size { // by indirect addresses only a part of it may be there
+			if s.real(uint16(first+i)+n) != address+n {
+				return nil, dynamixel.DataLengthError
+			}
+		}
+		value := e.Get(data[i:], address)
+		if err := s.check(e, value); err != 0 {
+			return nil, err
+		}
+		all = append(all, change{e.Register, value})
+		i += int(e.Size)
+	}
+	return all, 0
 }
 
 // write changes registers that follow one another, all of them or, on an error, none.
-func (s *Servo) write(params []byte, now time.Time) dynamixel.StatusError {
-	if len(params) < 3 {
-		return dynamixel.DataLengthError
+func (s *Servo) write(params []byte, how address, now time.Time) dynamixel.StatusError {
+	all, err := s.changes(params, how)
+	if err != 0 {
+		return err
 	}
-	first, data := binary.LittleEndian.Uint16(params), params[2:]
-	var entries []entry
-	for address := first; int(address-first) < len(data); {
-		e, ok := entryAt(address)
-		if !ok || !e.writable || address < ramStart && s.torque() {
-			return dynamixel.AccessError
-		}
-		if int(address-first+e.Size) > len(data) {
-			return dynamixel.DataLengthError
-		}
-		if err := s.check(e, e.Get(data, first)); err != 0 {
-			return err
-		}
-		entries = append(entries, e)
-		address += e.Size
-	}
-	for _, e := range entries {
-		s.apply(e.Register, e.Get(data, first), now)
+	for _, c := range all {
+		s.apply(c.register, c.value, now)
 	}
 	return 0
 }
 
-// check returns the error that writing the value would have.
-func (s *Servo) check(e entry, value int32) dynamixel.StatusError {
-	low, high := e.min, e.max
-	valid := true
-	switch e.Register {
-	case dynamixel.DriveMode, dynamixel.Shutdown:
-		valid = value&^e.max == 0 // a bit field, all of whose bits are in max
-	case dynamixel.OperatingMode:
-		valid = slices.Contains(modes(s.get(dynamixel.ModelNumber)), value)
-	case dynamixel.TorqueEnable:
-		if value == 1 && s.shut() {
-			// Only a reboot helps now. The manual gives no error number; this one means "failed to process".
-			return dynamixel.ResultFail
-		}
-	case dynamixel.BusWatchdog:
-		valid = !s.tripped() || value == 0
-	case dynamixel.GoalPWM:
-		high = s.get(dynamixel.PWMLimit)
-		low = -high
-	case goalCurrent:
-		high = s.get(currentLimit)
-		low = -high
-	case dynamixel.GoalVelocity:
-		high = s.get(dynamixel.VelocityLimit)
-		low = -high
-	case dynamixel.GoalPosition:
-		if s.get(dynamixel.OperatingMode) == dynamixel.ModePosition {
-			low, high = s.get(dynamixel.MinPositionLimit), s.get(dynamixel.MaxPositionLimit)
-		}
+// register keeps a write for an Action. A second one takes the place of the first: the manual does not say.
+func (s *Servo) register(params []byte, how address) dynamixel.StatusError {
+	if _, err := s.changes(params, how); err != 0 {
+		return err
 	}
-	if !valid || value < low || value > high || isGoal(e.Register) && s.tripped() {
-		return dynamixel.DataRangeError
-	}
+	s.registered = slices.Clone(params)
+	s.set(dynamixel.RegisteredInstruction, 1)
 	return 0
 }
 
-// apply writes a register and does what follows from it.
-func (s *Servo) apply(r dynamixel.Register, value int32, now time.Time) {
-	old := s.get(r)
-	if r == dynamixel.TorqueEnable {
-		s.setTorque(value == 1, now)
-		return
+// action carries out what has been registered.
+func (s *Servo) action(now time.Time) dynamixel.StatusError {
+	if s.registered == nil {
+		return dynamixel.InstructionError
 	}
-	s.change(now, func() { s.set(r, value) })
-	switch r {
-	case dynamixel.OperatingMode:
-		if value != old {
-			s.changeMode(value, now)
-		}
-	case dynamixel.DriveMode:
-		if (value^old)&dynamixel.DriveModeReverse != 0 {
-			position, _ := s.at(now)
-			s.path = resting(fold(-position)) // that it stays within one turn is a choice: the manual is silent
-		}
-	}
-	if !isGoal(r) {
-		return
-	}
+	params := s.registered
+	s.registered = nil
+	s.set(dynamixel.RegisteredInstruction, 0)
+	return s.write(params, byID, now)
+}
+
+// clear folds the position of a servo that stands still into one turn. In the modes that count turns the goal
+// is folded with it; the manual leaves that open, and the servo would else turn back by as many turns.
+// https://emanual.robotis.com/docs/en/dxl/protocol2/#clear
+func (s *Servo) clear(params []byte, now time.Time) dynamixel.StatusError {
 	switch {
-	case s.torque():
-		if r == dynamixel.GoalPosition {
-			s.move(now, s.goal())
-		}
-	case s.get(dynamixel.DriveMode)&dynamixel.DriveModeTorqueByGoal != 0 && !s.shut():
-		s.setTorque(true, now)
+	case s.get(dynamixel.FirmwareVersion) < 42:
+		return dynamixel.InstructionError
+	case !bytes.Equal(params, []byte{0x01, 0x44, 0x58, 0x4C, 0x22}):
+		return dynamixel.DataRangeError
+	case s.get(dynamixel.Moving) != 0 || s.velocity != 0:
+		return dynamixel.ResultFail
 	}
+	folded := fold(s.position) - s.position
+	s.position += folded
+	s.path = resting(s.path.target + folded)
+	s.set(dynamixel.GoalPosition, s.get(dynamixel.GoalPosition)+int32(folded))
+	s.refresh(now)
+	return 0
 }
 
-// changeMode resets what a new operating mode resets.
-// https://emanual.robotis.com/docs/en/dxl/x/xc330-t288/#operating-mode11
-func (s *Servo) changeMode(mode int32, now time.Time) {
-	const gains, gainsEnd = 76, 92
-	for _, e := range controlTable {
-		if e.Address >= gains && e.Address < gainsEnd {
-			s.set(e.Register, e.initial)
-		}
+// latest is the firmware from which on a model knows what came last.
+func (s *Servo) latest() int32 {
+	if isSmall(s.model.Number) {
+		return 46
 	}
-	s.set(dynamixel.ProfileVelocity, 0)
-	s.set(dynamixel.ProfileAcceleration, 0)
-	s.resetGoals()
-	if mode == dynamixel.ModePosition {
-		position, _ := s.at(now)
-		s.path = resting(fold(position))
-	}
-}
-
-// resetGoals sets the goals that have limits of their own to them.
-func (s *Servo) resetGoals() {
-	s.set(dynamixel.GoalPWM, s.get(dynamixel.PWMLimit))
-	s.set(goalCurrent, s.get(currentLimit))
+	return 45
 }

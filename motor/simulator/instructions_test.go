@@ -48,7 +48,7 @@ func TestInitialValues(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	onBench(t, Config{ID: 1, Model: 1060, Firmware: 46, Baud: 1_000_000, Angle: -90}, func(b *bench) {
+	onBench(t, Config{ID: new(byte(1)), Model: 1060, Firmware: 46, Baud: 1_000_000, Angle: -90}, func(b *bench) {
 		b.read(dynamixel.ModelNumber, 1060)
 		b.read(dynamixel.FirmwareVersion, 46)
 		b.read(dynamixel.BaudRate, 3)
@@ -82,15 +82,15 @@ func TestErrorsOfWrites(t *testing.T) {
 		{"no address", false, []byte{116}, dynamixel.DataLengthError},
 		{"several registers", false, []byte{108, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0}, 0},
 		{"goal 4095", false, []byte{116, 0, 0xFF, 0x0F, 0, 0}, 0},
-		{"goal 4096", false, []byte{116, 0, 0, 0x10, 0, 0}, dynamixel.DataRangeError},
-		{"goal -1", false, []byte{116, 0, 0xFF, 0xFF, 0xFF, 0xFF}, dynamixel.DataRangeError},
+		{"goal 4096", false, []byte{116, 0, 0, 0x10, 0, 0}, dynamixel.DataLimitError},
+		{"goal -1", false, []byte{116, 0, 0xFF, 0xFF, 0xFF, 0xFF}, dynamixel.DataLimitError},
 		{"profile velocity 32767", false, []byte{112, 0, 0xFF, 0x7F, 0, 0}, 0},
 		{"profile velocity 32768", false, []byte{112, 0, 0, 0x80, 0, 0}, dynamixel.DataRangeError},
 		{"profile velocity -1", false, []byte{112, 0, 0xFF, 0xFF, 0xFF, 0xFF}, dynamixel.DataRangeError},
 		{"goal PWM -885", false, []byte{100, 0, 0x8B, 0xFC}, 0},
 		{"goal PWM -886", false, []byte{100, 0, 0x8A, 0xFC}, dynamixel.DataRangeError},
 		{"goal current 911", false, []byte{102, 0, 0x8F, 0x03}, dynamixel.DataRangeError},
-		{"goal velocity 321", false, []byte{104, 0, 0x41, 0x01, 0, 0}, dynamixel.DataRangeError},
+		{"goal velocity 321", false, []byte{104, 0, 0x41, 0x01, 0, 0}, dynamixel.DataLimitError},
 		{"torque 2", false, []byte{64, 0, 2}, dynamixel.DataRangeError},
 		{"watchdog 128", false, []byte{98, 0, 128}, dynamixel.DataRangeError},
 		{"id 253", false, []byte{7, 0, 253}, dynamixel.DataRangeError},
@@ -131,8 +131,8 @@ func TestGoalKeepsWithinThePositionLimits(t *testing.T) {
 	onBench(t, Config{}, func(b *bench) {
 		b.write(dynamixel.MaxPositionLimit, 2000, 0)
 		b.write(dynamixel.MinPositionLimit, 1000, 0)
-		b.write(dynamixel.GoalPosition, 2001, dynamixel.DataRangeError)
-		b.write(dynamixel.GoalPosition, 999, dynamixel.DataRangeError)
+		b.write(dynamixel.GoalPosition, 2001, dynamixel.DataLimitError)
+		b.write(dynamixel.GoalPosition, 999, dynamixel.DataLimitError)
 		b.write(dynamixel.GoalPosition, 2000, 0)
 		b.write(dynamixel.OperatingMode, 4, 0)
 		b.write(dynamixel.GoalPosition, 1_048_576, dynamixel.DataRangeError)
@@ -148,9 +148,9 @@ func TestReads(t *testing.T) {
 			want          dynamixel.StatusError
 		}{
 			{"122 to 146 in one go", 122, 25, 0},
-			{"the whole table", 0, 148, 0},
-			{"beyond the table", 148, 1, dynamixel.AccessError},
-			{"across the end", 147, 2, dynamixel.AccessError},
+			{"the whole table", 0, 228, 0},
+			{"beyond the table", 228, 1, dynamixel.AccessError},
+			{"across the end", 227, 2, dynamixel.AccessError},
 			{"nothing", 122, 0, dynamixel.DataLengthError},
 		} {
 			t.Run(e.name, func(t *testing.T) {
@@ -349,7 +349,7 @@ func TestChangingTheModeResetsTheProfile(t *testing.T) {
 			b.write(dynamixel.ProfileVelocity, 50, 0)
 			b.write(dynamixel.ProfileAcceleration, 10, 0)
 			b.write(dynamixel.GoalPWM, 100, 0)
-			b.write(unnamed(84, 2), 1000, 0)
+			b.write(dynamixel.PositionPGain, 1000, 0)
 		}
 		set()
 		b.write(dynamixel.OperatingMode, 3, 0) // the one it is in
@@ -358,6 +358,6 @@ func TestChangingTheModeResetsTheProfile(t *testing.T) {
 		b.read(dynamixel.ProfileVelocity, 0)
 		b.read(dynamixel.ProfileAcceleration, 0)
 		b.read(dynamixel.GoalPWM, 885)
-		b.read(unnamed(84, 2), 900)
+		b.read(dynamixel.PositionPGain, 900)
 	})
 }

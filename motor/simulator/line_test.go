@@ -88,7 +88,7 @@ func TestReplyFaults(t *testing.T) {
 	ping := dynamixel.AppendPacket(nil, dynamixel.Packet{ID: 1, Instruction: dynamixel.Ping})
 	onBench(t, Config{Model: 1030, Firmware: 38}, func(b *bench) {
 		good := []byte{0xFF, 0xFF, 0xFD, 0x00, 0x01, 0x07, 0x00, 0x55, 0x00, 0x06, 0x04, 0x26, 0x65, 0x5D}
-		b.SetFaults(Faults{Drop: 2, Corrupt: 1, Noise: []byte{0xAA, 0xFF}})
+		b.SetFaults(Faults{DropNext: 2, CorruptNext: 1, NoiseNext: []byte{0xAA, 0xFF}})
 		for range 2 {
 			if got := b.raw(ping...); len(got) != 0 {
 				t.Errorf("a dropped reply: % X", got)

@@ -13,16 +13,12 @@ const (
 	accelerationUnit = dynamixel.RPM2PerUnit * dynamixel.StepsPerTurn / (60 * 60)
 )
 
-// fastest is what the motor manages whatever the profile says, in steps a second: the initial Velocity
-// Limit(44), 73 rev/min.
-const fastest = 320 * velocityUnit
-
 // A shape is what the bits 0x30 of Moving Status say about the profile that runs.
 // https://emanual.robotis.com/docs/en/dxl/x/xc330-t288/#moving-status123
 type shape byte
 
 const (
-	step        shape = 0x00 // profile not used: straight to the goal as fast as the motor can
+	step        shape = 0x00 // profile not used: the goal is wanted at once
 	rectangular shape = 0x10
 	triangular  shape = 0x20
 	trapezoidal shape = 0x30
@@ -71,13 +67,14 @@ func newPath(start time.Time, origin, v0, target, speed, acceleration float64) p
 }
 
 // at returns position and velocity, in steps and steps a second.
-func (p path) at(now time.Time) (position, velocity float64) {
-	if !p.ongoing(now) {
+func (p *path) at(now time.Time) (position, velocity float64) {
+	t := max(0, now.Sub(p.start).Seconds())
+	if t >= p.duration() {
 		return p.target, 0 // exactly: adding up the legs would round
 	}
-	t := max(0, now.Sub(p.start).Seconds())
 	position = p.origin
-	for _, l := range p.legs {
+	for i := range p.legs {
+		l := &p.legs[i]
 		if t < l.duration {
 			velocity = l.from + (l.to-l.from)*t/l.duration
 			return position + (l.from+velocity)/2*t, velocity
@@ -88,9 +85,12 @@ func (p path) at(now time.Time) (position, velocity float64) {
 	return p.target, 0
 }
 
-// ongoing reports whether the target has not been reached yet.
-func (p path) ongoing(now time.Time) bool {
-	return now.Sub(p.start).Seconds() < p.legs[0].duration+p.legs[1].duration+p.legs[2].duration
+// ongoing reports whether the path has not yet ended.
+func (p *path) ongoing(now time.Time) bool { return now.Sub(p.start).Seconds() < p.duration() }
+
+// duration is how long the path takes, in seconds.
+func (p *path) duration() float64 {
+	return p.legs[0].duration + p.legs[1].duration + p.legs[2].duration
 }
 
 // fold brings a position into one turn, so that it rounds to 0 … 4095.
@@ -98,20 +98,19 @@ func fold(position float64) float64 {
 	return position - dynamixel.StepsPerTurn*math.Floor((position+0.5)/dynamixel.StepsPerTurn)
 }
 
-// newPath is the path from a position and velocity to a target as the profile registers want it.
-// https://emanual.robotis.com/docs/en/dxl/x/xc330-t288/#what-is-the-profile
-func (s *Servo) newPath(now time.Time, position, velocity, target float64) path {
+// newPath is the path to a target as the profile registers want it. It begins where the horn is and as fast
+// as the horn is: the manual speaks of the "present position" and the "present velocity".
+// https://emanual.robotis.com/docs/en/dxl/x/xc330-t288/#profile-velocity112
+func (s *Servo) newPath(now time.Time, target float64) path {
 	v, a := float64(s.get(dynamixel.ProfileVelocity)), float64(s.get(dynamixel.ProfileAcceleration))
 	if v == 0 { // then the acceleration does not count either
-		p := newPath(now, position, velocity, target, fastest, math.Inf(1))
-		p.shape = step
-		return p
+		return resting(target)
 	}
 	if s.get(dynamixel.DriveMode)&dynamixel.DriveModeTimeProfile != 0 {
 		// v is the time of the whole move in ms and a that of speeding up, at most half of it. That is
 		// exact for a move from rest; the manual does not say what it is for one in motion.
 		whole, rise := v/1000, min(a, v/2)/1000
-		v = math.Abs(target-position) / (whole - rise)
+		v = math.Abs(target-s.horn.position) / (whole - rise)
 		a = v / rise
 	} else {
 		v *= velocityUnit
@@ -120,8 +119,40 @@ func (s *Servo) newPath(now time.Time, position, velocity, target float64) path 
 	if v == 0 || a == 0 || math.IsNaN(a) {
 		a = math.Inf(1)
 	}
-	if v == 0 || v > fastest {
-		v = fastest
+	if limit := float64(s.get(dynamixel.VelocityLimit)) * velocityUnit; v == 0 || v > limit {
+		v = max(limit, velocityUnit)
 	}
-	return newPath(now, position, velocity, target, v, a)
+	return newPath(now, s.horn.position, s.horn.velocity, target, v, a)
+}
+
+// A ramp is a change of velocity at a constant rate. Its zero value is a velocity of 0.
+type ramp struct {
+	start time.Time
+	leg   leg
+}
+
+// at returns the velocity in steps a second.
+func (r *ramp) at(now time.Time) float64 {
+	if t := max(0, now.Sub(r.start).Seconds()); t < r.leg.duration {
+		return r.leg.from + (r.leg.to-r.leg.from)*t/r.leg.duration
+	}
+	return r.leg.to
+}
+
+// ongoing reports whether the velocity is still changing.
+func (r *ramp) ongoing(now time.Time) bool { return now.Sub(r.start).Seconds() < r.leg.duration }
+
+// newRamp leads to Goal Velocity at the rate that Profile Acceleration allows; Profile Velocity counts for
+// nothing. https://emanual.robotis.com/docs/en/dxl/x/xc330-t288/#profile-velocity112
+func (s *Servo) newRamp(now time.Time) ramp {
+	from, to := s.ramp.at(now), float64(s.get(dynamixel.GoalVelocity))*velocityUnit
+	duration := 0.0
+	switch a := float64(s.get(dynamixel.ProfileAcceleration)); {
+	case a == 0:
+	case s.get(dynamixel.DriveMode)&dynamixel.DriveModeTimeProfile != 0:
+		duration = a / 1000
+	default:
+		duration = math.Abs(to-from) / (a * accelerationUnit)
+	}
+	return ramp{now, leg{duration, from, to}}
 }

@@ -31,8 +31,6 @@ func TestProfiles(t *testing.T) {
 			0x30, 160_082 * us, 31, 25}, // half of the time to speed up: 214.577 · 0.160082² / 2 = 2.7494°
 		{"triangular", 0, 50, 10, 114, 432_177 * us, // 114 steps are 10.0195°: 2 · √(10.0195 / 214.577)
 			0x20, 216_089 * us, 57, 34}, // √(10.0195 · 214.577) = 46.3677 °/s
-		{"no velocity, no profile", 0, 0, 10, 1024, 204_695 * us, // 90 / (320 · 0.229 · 6)
-			0x00, 102_348 * us, 512, 320},
 		{"backwards", 0, 50, 0, -1024, 1_310_044 * us, 0x10, 655_022 * us, -512, -50},
 		{"by time", dynamixel.DriveModeTimeProfile, 1000, 250, 1024, 1_000_000 * us,
 			0x30, 125_000 * us, 43, 44}, // 90° / (1 s − 0.25 s) = 120 °/s; half of 250 ms: 480 · 0.125² / 2 = 3.75° → 42.67
@@ -51,20 +49,27 @@ func TestProfiles(t *testing.T) {
 				if b.received().Before(sent) {
 					t.Fatal("the goal has not been received")
 				}
-				if e.shape != 0 {
-					b.is(dynamixel.MovingStatus, dynamixel.ProfileOngoing|e.shape)
-				}
+				b.is(dynamixel.MovingStatus, dynamixel.ProfileOngoing|e.shape)
 				b.after(e.when)
-				b.is(dynamixel.PresentPosition, e.position)
-				b.is(dynamixel.PresentVelocity, e.speed)
+				b.is(dynamixel.PositionTrajectory, e.position)
+				b.is(dynamixel.VelocityTrajectory, e.speed)
+				// The horn follows, by what it takes to turn that fast.
+				behind := float64(e.position-b.Register(dynamixel.PresentPosition)) / (float64(e.speed) * velocityUnit / gain)
+				if behind < 0.5 || behind > 1.05 {
+					t.Errorf("it is behind by %.2f of what is expected", behind)
+				}
 				if current := b.Register(dynamixel.PresentCurrent); current*e.speed <= 0 {
 					t.Errorf("%d mA at speed %d", current, e.speed)
 				}
 				b.after(e.takes - 2*us)
-				if e.shape != 0 {
-					b.is(dynamixel.Moving, 1)
-				}
+				b.is(dynamixel.Moving, 1)
 				b.after(e.takes + 2*us)
+				b.is(dynamixel.PositionTrajectory, e.goal)
+				b.is(dynamixel.VelocityTrajectory, 0)
+				if status := b.Register(dynamixel.MovingStatus); status&dynamixel.ProfileOngoing != 0 {
+					t.Errorf("the profile has not ended: moving status %#x", status)
+				}
+				b.after(e.takes + 150*time.Millisecond)
 				b.is(dynamixel.Moving, 0)
 				b.is(dynamixel.MovingStatus, dynamixel.InPosition)
 				b.is(dynamixel.PresentPosition, e.goal)
@@ -75,6 +80,28 @@ func TestProfiles(t *testing.T) {
 	}
 }
 
+// Without a profile the goal is wanted at once: 90 / (320 · 0.229 · 6) = 0.205 s at full speed.
+func TestStep(t *testing.T) {
+	onBench(t, Config{}, func(b *bench) {
+		b.write(dynamixel.ProfileAcceleration, 10, 0)
+		b.write(dynamixel.TorqueEnable, 1, 0)
+		b.write(dynamixel.GoalPosition, 1024, 0)
+		b.is(dynamixel.PositionTrajectory, 1024)
+		b.is(dynamixel.MovingStatus, dynamixel.FollowingError)
+		b.after(100 * time.Millisecond)
+		b.is(dynamixel.Moving, 1)
+		b.is(dynamixel.PresentPWM, 885)
+		b.is(dynamixel.PresentVelocity, 320)
+		b.after(205 * time.Millisecond)
+		if p := b.Register(dynamixel.PresentPosition); p < 900 || p > 1020 {
+			t.Errorf("at %d, want it about to arrive", p)
+		}
+		b.after(350 * time.Millisecond)
+		b.is(dynamixel.PresentPosition, 1024)
+		b.is(dynamixel.MovingStatus, dynamixel.InPosition)
+	})
+}
+
 // The manual gives the time to speed up as 64 · velocity / acceleration in ms.
 func TestTimeToSpeedUp(t *testing.T) {
 	onBench(t, Config{}, func(b *bench) {
@@ -83,10 +110,12 @@ func TestTimeToSpeedUp(t *testing.T) {
 		b.write(dynamixel.TorqueEnable, 1, 0)
 		b.write(dynamixel.GoalPosition, 4000, 0)
 		b.after(390 * time.Millisecond)
-		if v := b.Register(dynamixel.PresentVelocity); v >= 99 {
+		if v := b.Register(dynamixel.VelocityTrajectory); v >= 99 {
 			t.Errorf("velocity %d after 390 ms, want less than 99", v)
 		}
 		b.after(401 * time.Millisecond)
+		b.is(dynamixel.VelocityTrajectory, 100)
+		b.after(500 * time.Millisecond)
 		b.is(dynamixel.PresentVelocity, 100)
 	})
 }
@@ -114,10 +143,28 @@ func TestProfileRegistersCountFromTheNextGoal(t *testing.T) {
 		b.after(100 * time.Millisecond)
 		b.is(dynamixel.PresentVelocity, 50)
 		b.write(dynamixel.GoalPosition, 4000, 0)
-		b.is(dynamixel.PresentVelocity, 100)
+		b.is(dynamixel.VelocityTrajectory, 100)
 		b.write(dynamixel.ProfileVelocity, 1000, 0)
 		b.write(dynamixel.GoalPosition, 4000, 0)
-		b.is(dynamixel.PresentVelocity, 320) // all that the motor has
+		b.is(dynamixel.VelocityTrajectory, 320) // all that the motor has
+		b.after(200 * time.Millisecond)
+		b.is(dynamixel.PresentVelocity, 320)
+	})
+}
+
+// Velocity override: a new goal does not let the horn stop on its way.
+func TestNewGoalKeepsTheVelocity(t *testing.T) {
+	onBench(t, Config{}, func(b *bench) {
+		b.write(dynamixel.ProfileVelocity, 50, 0)
+		b.write(dynamixel.ProfileAcceleration, 2, 0)
+		b.write(dynamixel.TorqueEnable, 1, 0)
+		b.write(dynamixel.GoalPosition, 3000, 0)
+		b.after(2 * time.Second)
+		b.is(dynamixel.VelocityTrajectory, 50)
+		b.write(dynamixel.GoalPosition, 4000, 0)
+		if v := b.Register(dynamixel.VelocityTrajectory); v < 49 {
+			t.Errorf("the new profile begins at %d", v)
+		}
 	})
 }
 
@@ -130,8 +177,10 @@ func TestTimeProfileBrakesInTime(t *testing.T) {
 		b.write(dynamixel.TorqueEnable, 1, 0)
 		b.write(dynamixel.GoalPosition, 1024, 0)
 		b.after(200 * time.Millisecond)
-		b.is(dynamixel.PresentPosition, 82)
+		b.is(dynamixel.PositionTrajectory, 82)
 		b.after(time.Second)
+		b.is(dynamixel.PositionTrajectory, 1024)
+		b.after(1100 * time.Millisecond)
 		b.is(dynamixel.PresentPosition, 1024)
 	})
 }
