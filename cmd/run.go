@@ -12,6 +12,7 @@ import (
 
 	"github.com/plate-resort/plate-resort/device"
 	"github.com/plate-resort/plate-resort/motor"
+	"github.com/plate-resort/plate-resort/motor/dynamixel"
 	"github.com/plate-resort/plate-resort/mqtt"
 )
 
@@ -59,6 +60,7 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, st
 		Tolerance:  s.tolerance,
 		Precise:    s.precise,
 		IsPrecise:  s.isPrecise,
+		Bauds:      dynamixel.Bauds[:],
 		QueueSize:  s.queueSize,
 		Limits:     s.limits,
 		Retries:    s.retries,

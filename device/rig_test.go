@@ -72,7 +72,7 @@ func makeRig(t *testing.T, wrapper device.Motor, motor *devicetest.Motor, store 
 	r := &rig{t: t, motor: motor, store: store}
 	d, err := device.New(device.Config{
 		Carousel:  device.Carousel{Hotels: device.EvenlySpaced([]string{"A", "B", "C", "D"}, 19, 1), RoomsPerHotel: 20},
-		Tolerance: 0.5, Precise: precise,
+		Tolerance: 0.5, Precise: precise, Bauds: []int{9600, 57600, 1000000},
 		QueueSize: size,
 		Limits:    device.Limits{Temperature: 70, Current: 2000, MinVoltage: 10, MaxVoltage: 14},
 		Retries:   3, RetryDelay: 5 * time.Second,
