@@ -15,6 +15,7 @@ import (
 	"github.com/plate-resort/plate-resort/device"
 	"github.com/plate-resort/plate-resort/device/journal"
 	"github.com/plate-resort/plate-resort/motor"
+	"github.com/plate-resort/plate-resort/motor/dynamixel"
 	"github.com/plate-resort/plate-resort/mqtt"
 )
 
@@ -89,6 +90,7 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, op
 		Tolerance:    s.tolerance,
 		Precise:      s.precise,
 		IsPrecise:    s.isPrecise,
+		Bauds:        dynamixel.Bauds[:],
 		QueueSize:    s.queueSize,
 		Limits:       s.limits,
 		Retries:      s.retries,

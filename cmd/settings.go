@@ -182,8 +182,8 @@ func (e environment) parse() (settings, []error) {
 		port:           e.MotorPort,
 		baud:           p.integer("MOTOR_BAUD", e.MotorBaud, dynamixel.Bauds[0], dynamixel.Bauds[len(dynamixel.Bauds)-1]),
 		id:             byte(p.integer("MOTOR_ID", e.MotorID, 0, int(dynamixel.MaxID))),
-		idleTimeout:    p.duration("MOTOR_IDLE_TIMEOUT", e.MotorIdleTimeout, 0, 24*time.Hour),
-		watchdog:       p.duration("MOTOR_WATCHDOG", e.MotorWatchdog, 0, motor.MaxWatchdog),
+		idleTimeout:    p.durationOrNone("MOTOR_IDLE_TIMEOUT", e.MotorIdleTimeout, time.Second, 24*time.Hour),
+		watchdog:       p.durationOrNone("MOTOR_WATCHDOG", e.MotorWatchdog, minWatchdog, motor.MaxWatchdog),
 		shortest:       p.oneOf("ROTATION", e.Rotation, "bounded", "shortest") == "shortest",
 		speed:          p.integer("SPEED", e.Speed, 1, 1023),
 		acceleration:   p.integer("ACCELERATION", e.Acceleration, 0, 32767),
@@ -227,12 +227,6 @@ func (e environment) parse() (settings, []error) {
 	}
 	if s.baud != 0 && !slices.Contains(dynamixel.Bauds[:], s.baud) {
 		p.fault("MOTOR_BAUD", e.MotorBaud, fmt.Sprintf("one of %v", dynamixel.Bauds))
-	}
-	if s.watchdog > 0 && s.watchdog < minWatchdog {
-		p.fault("MOTOR_WATCHDOG", e.MotorWatchdog, fmt.Sprintf("0 or at least %v, or the servo would stop between two looks at it", minWatchdog))
-	}
-	if s.idleTimeout > 0 && s.idleTimeout < time.Second {
-		p.fault("MOTOR_IDLE_TIMEOUT", e.MotorIdleTimeout, "0 or at least 1s")
 	}
 	s.carousel = p.carousel(e)
 	return s, p.faults

@@ -17,6 +17,7 @@ type Config struct {
 	Tolerance  Degrees       // how near to its goal a move has arrived
 	Precise    Precise       // how a precise move goes on where friction ends a plain one
 	IsPrecise  bool          // whether moves are precise, if their command does not say
+	Bauds      []int         // the rates that servos have, in bits a second
 	QueueSize  int           // how many operations may wait
 	Limits     Limits        // of the motor's health
 	Retries    int           // how many more attempts an operation has, if its command does not say
@@ -43,6 +44,7 @@ type Device struct {
 	tolerance  Degrees
 	precise    Precise
 	isPrecise  bool
+	bauds      []int
 	queueSize  int
 	limits     Limits
 	maxRetries int
@@ -113,6 +115,7 @@ func New(c Config) (*Device, error) {
 		tolerance:     c.Tolerance,
 		precise:       c.Precise,
 		isPrecise:     c.IsPrecise,
+		bauds:         c.Bauds,
 		queueSize:     c.QueueSize,
 		limits:        c.Limits,
 		maxRetries:    c.Retries,

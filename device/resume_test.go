@@ -327,6 +327,7 @@ func TestTheSameCommandAgainAfterAKillIsTheSameOperation(t *testing.T) {
 			withEmpty := expiring(in, hotel("empty", "B"))
 			withEmpty.Parameters.Overrides = map[string]*float64{}
 			withSome := angle("some", 0.1+0.2)
+			withSome.Parameters.Precise = new(true)
 			withSome.Parameters.Overrides = map[string]*float64{"max_step_factor": new(100.0 / 3), "pulse_rest": new(0.1)}
 			return []device.Command{withEmpty, withSome}
 		}

@@ -86,7 +86,7 @@ func newRigWith(t *testing.T, motor *devicetest.Motor, store device.Store, chang
 	r.leave = r.collect
 	config := device.Config{
 		Carousel:  device.Carousel{Hotels: device.EvenlySpaced([]string{"A", "B", "C", "D"}, 19, 1), RoomsPerHotel: 20},
-		Tolerance: 0.5, Precise: precise,
+		Tolerance: 0.5, Precise: precise, Bauds: []int{9600, 57600, 1000000},
 		QueueSize: queueSize,
 		Limits:    device.Limits{Temperature: 70, Current: 2000, MinVoltage: 10, MaxVoltage: 14},
 		Retries:   3, RetryDelay: 5 * time.Second, ResumeWindow: time.Minute,

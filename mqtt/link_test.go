@@ -69,11 +69,11 @@ func newResort(t *testing.T, address string) resort {
 	var ids atomic.Int64
 	d, err := device.New(device.Config{
 		Carousel:  device.Carousel{Hotels: device.EvenlySpaced([]string{"A", "B", "C", "D"}, 19, 1), RoomsPerHotel: 20},
-		QueueSize: 100,
-		NewID:     func() string { return fmt.Sprint("id-", ids.Add(1)) },
-		Now:       time.Now,
-		Limits:    device.Limits{Temperature: 70, Current: 2000, MinVoltage: 10, MaxVoltage: 14},
-		Motor:     m, Store: new(device.Memory), Log: log,
+		QueueSize: 100, Tolerance: 0.5,
+		NewID:  func() string { return fmt.Sprint("id-", ids.Add(1)) },
+		Now:    time.Now,
+		Limits: device.Limits{Temperature: 70, Current: 2000, MinVoltage: 10, MaxVoltage: 14},
+		Motor:  m, Store: new(device.Memory), Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
