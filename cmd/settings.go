@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -28,6 +29,7 @@ const minWatchdog = 300 * time.Millisecond
 // well-formed; parse finds all faults.
 type environment struct {
 	DeviceID string `split_words:"true"`
+	StateDir string `split_words:"true"`
 
 	LogLevel  string `split_words:"true" default:"info"`
 	LogFormat string `split_words:"true" default:"text"`
@@ -84,11 +86,14 @@ type environment struct {
 	QueueSize  string `split_words:"true" default:"100"`
 	Retries    string `split_words:"true" default:"3"`
 	RetryDelay string `split_words:"true" default:"5s"`
+
+	ResumeWindow string `split_words:"true" default:"60s"`
 }
 
 // Settings are the validated settings of a device process.
 type settings struct {
 	deviceID string
+	stateDir string // of this device; "" when nothing says where it could be
 
 	logLevel slog.Level
 	logJSON  bool
@@ -121,6 +126,7 @@ type settings struct {
 	queueSize      int
 	retries        int
 	retryDelay     time.Duration
+	resumeWindow   time.Duration
 }
 
 // readEnvironment reads the settings as they are, with the defaults of those that are not set.
@@ -132,6 +138,9 @@ func readEnvironment() (environment, error) {
 	if env.DeviceID == "" {
 		host, _ := os.Hostname()
 		env.DeviceID = deviceIDFromHost(host)
+	}
+	if env.StateDir == "" {
+		env.StateDir = defaultStateDir()
 	}
 	return env, nil
 }
@@ -192,6 +201,14 @@ func (e environment) parse() (settings, []error) {
 		queueSize:  p.integer("QUEUE_SIZE", e.QueueSize, 1, 10000),
 		retries:    p.integer("RETRIES", e.Retries, 0, 100),
 		retryDelay: p.duration("RETRY_DELAY", e.RetryDelay, 0, time.Hour),
+
+		resumeWindow: p.duration("RESUME_WINDOW", e.ResumeWindow, 0, time.Hour),
+	}
+	if e.StateDir != "" {
+		s.stateDir = filepath.Join(e.StateDir, s.deviceID)
+		if !filepath.IsAbs(e.StateDir) {
+			p.fault("STATE_DIR", e.StateDir, "an absolute path, such as /var/lib/plate-resort")
+		}
 	}
 	if slices.Contains(commonHosts, s.deviceID) {
 		p.fault("DEVICE_ID", s.deviceID, "set: many hosts have this name, and two devices with the same id throw each other out; choose one, such as lab1")
@@ -228,6 +245,22 @@ var commonHosts = []string{"localhost", "raspberrypi", "raspberry", "raspbian", 
 func deviceIDFromHost(host string) string {
 	label, _, _ := strings.Cut(strings.ToLower(host), ".")
 	return strings.TrimLeft(regexp.MustCompile(`[^a-z0-9_-]`).ReplaceAllString(label, "-"), "-_")
+}
+
+// systemdStateDir is where systemd says which directory StateDirectory= has made for the service.
+const systemdStateDir = "STATE_DIRECTORY"
+
+// defaultStateDir is the directory that systemd has made, or else one in the user's home; "" without a
+// home.
+func defaultStateDir() string {
+	if first, _, _ := strings.Cut(os.Getenv(systemdStateDir), ":"); first != "" {
+		return first
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(home, ".local", "state", "plate-resort")
 }
 
 // settingNames lists the variables in the order of the environment's fields.

@@ -2,6 +2,7 @@ package device
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -199,4 +200,18 @@ func (c Command) doing() string {
 		return "Rebooting the servo"
 	}
 	return ""
+}
+
+// same reports whether two commands say the same. Parameters that were stored, and so were written and
+// read again, say what they said.
+func (p Parameters) same(other Parameters) bool {
+	a, b := p.ExpiresAt, other.ExpiresAt
+	if (a == nil) != (b == nil) || a != nil && !a.Equal(*b) {
+		return false
+	}
+	p.ExpiresAt, other.ExpiresAt = nil, nil
+	if len(p.Overrides) == 0 && len(other.Overrides) == 0 {
+		p.Overrides, other.Overrides = nil, nil
+	}
+	return reflect.DeepEqual(p, other)
 }

@@ -1,8 +1,6 @@
 package device_test
 
 import (
-	"context"
-	"log/slog"
 	"math"
 	"strings"
 	"testing"
@@ -186,29 +184,14 @@ func TestMovesArePreciseUnlessTheCommandSaysOtherwise(t *testing.T) {
 	}{"nothing": {nil, true}, "no": {new(false), false}, "yes": {new(true), true}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				motor := devicetest.New()
-				d, err := device.New(device.Config{
-					Carousel:  device.Carousel{Hotels: device.EvenlySpaced([]string{"A", "B"}, 19, 1), RoomsPerHotel: 20},
-					Tolerance: 0.5, Precise: precise, IsPrecise: true,
-					QueueSize: 1, NewID: newID(), Now: time.Now, Motor: motor, Store: new(device.Memory), Log: slog.New(slog.DiscardHandler),
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				ctx, cancel := context.WithCancel(t.Context())
-				ended := make(chan error)
-				go func() { ended <- d.Run(ctx) }()
-				motor.Find()
-				synctest.Wait()
-				d.Submit(command("1", device.AngleOperation, device.Parameters{Angle: new(device.Degrees(90)), Precise: c.precise}))
-				synctest.Wait()
-				if got := motor.Moves()[0].Move.Precise != nil; got != c.want {
+				r := newRigWith(t, devicetest.New(), new(device.Memory), func(c *device.Config) { c.IsPrecise = true })
+				r.start()
+				r.motor.Find()
+				r.submit(command("1", device.AngleOperation, device.Parameters{Angle: new(device.Degrees(90)), Precise: c.precise}))
+				if got := r.move(1).Move.Precise != nil; got != c.want {
 					t.Errorf("the move is precise: %v", got)
 				}
-				cancel()
-				if err := <-ended; err != nil {
-					t.Error(err)
-				}
+				r.arrive(1)
 			})
 		})
 	}
