@@ -51,7 +51,7 @@ func TestScan(t *testing.T) {
 		t.Error("the table is printed, too")
 	}
 
-	scan(t, 1, "--port", missing).awaitText(t, "no servo has answered")
+	scan(t, 1, "--port", missing).awaitText(t, "no port could be scanned")
 	scan(t, 2, "--port", terminal, "--baud", "57601").awaitText(t, "--baud is 57601; it must be one of")
 	scan(t, 2, "--port", "").awaitText(t, "--port is empty")
 	scan(t, 2, terminal).awaitText(t, "takes no argument")

@@ -51,6 +51,8 @@ func newScan() *cobra.Command {
 			switch {
 			case len(s.found) == 0 && c.Context().Err() != nil:
 				return errors.New("interrupted before a servo has answered")
+			case !s.tried:
+				return errors.New("no port could be scanned")
 			case len(s.found) == 0:
 				return errors.New("no servo has answered; does it have power, and is its cable plugged in at both ends?")
 			case asJSON:
@@ -80,6 +82,7 @@ type scan struct {
 	open          openFunc
 	out, progress io.Writer
 	asJSON        bool // print each servo when it is found
+	tried         bool // a port could be opened
 	found         []foundServo
 }
 
@@ -99,6 +102,7 @@ func (s *scan) run(ctx context.Context, ports []string, bauds []int) {
 				}
 				continue
 			}
+			s.tried = true
 			fmt.Fprintf(s.progress, "trying %s at %d baud\n", name, baud)
 			found, err := motor.Scan(ctx, port, baud)
 			for _, f := range found {

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -64,7 +65,7 @@ func (p Precise) with(values map[string]*float64) Precise {
 
 // validateOverrides checks what a command wants to override.
 func (p Precise) validateOverrides(values map[string]*float64) *Error {
-	for name, value := range values {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		at := slices.IndexFunc(Overrides, func(o Override) bool { return o.Name == name })
 		if at < 0 {
 			var names []string
@@ -73,21 +74,40 @@ func (p Precise) validateOverrides(values map[string]*float64) *Error {
 			}
 			return Errorf(CodeInvalidPayload, "unknown override %q; there are %s", name, strings.Join(names, ", "))
 		}
-		o := Overrides[at]
-		if value == nil {
-			return Errorf(CodeInvalidPayload, "the override %s is null; it must be a number", name)
-		}
-		if !(*value >= o.Least && *value <= o.Most) {
-			return outside("the override "+name, *value, o.Least, o.Most, o.Unit)
-		}
-		if o.Whole && *value != math.Trunc(*value) {
-			return Errorf(CodeInvalidPayload, "the override %s is %s; it must be a whole number", name, plain(*value))
+		if err := Overrides[at].validate(values[name]); err != nil {
+			return err
 		}
 	}
 	if p = p.with(values); p.PulsePWMStart > p.PWMMax {
 		return Errorf(CodeInvalidPayload, "pulse_pwm_start would be %d; it must not be above pwm_max, %d", p.PulsePWMStart, p.PWMMax)
 	}
 	return nil
+}
+
+func (o Override) validate(value *float64) *Error {
+	switch {
+	case value == nil:
+		return Errorf(CodeInvalidPayload, "the override %s is null; it must be a number", o.Name)
+	case !(*value >= o.Least && *value <= o.Most):
+		return outside("the override "+o.Name, *value, o.Least, o.Most, o.Unit)
+	case o.Whole && *value != math.Trunc(*value):
+		return Errorf(CodeInvalidPayload, "the override %s is %s; it must be a whole number", o.Name, plain(*value))
+	}
+	return nil
+}
+
+// pushes reports whether a move with these parameters is a precise one.
+func (d *Device) pushes(p Parameters) bool {
+	if p.Precise == nil {
+		return d.isPrecise
+	}
+	return *p.Precise
+}
+
+// onlySwitchError reports whether all that is overridden is what counts for a plain move, too.
+func onlySwitchError(values map[string]*float64) bool {
+	_, has := values["switch_error"]
+	return len(values) == 0 || has && len(values) == 1
 }
 
 // move says where and how a command turns the carousel.
@@ -104,7 +124,7 @@ func (d *Device) move(c Command) Move {
 	if p.Tolerance != nil {
 		m.Tolerance = *p.Tolerance
 	}
-	if d.isPrecise && p.Precise == nil || p.Precise != nil && *p.Precise {
+	if d.pushes(p) {
 		m.Precise = &precise
 	} else if p.Tolerance != nil {
 		m.Window = m.Tolerance

@@ -25,6 +25,9 @@ const (
 	// replyMargin is how long a reply may be late, after its time on the wire: the servo's return
 	// delay, 16 ms in the buffer of an FTDI adapter, and the operating system's scheduling.
 	replyMargin = 50 * time.Millisecond
+	// writePatience is how long a port may take no bytes. They only go into a buffer, but a busy machine may
+	// be late with that.
+	writePatience = 500 * time.Millisecond
 	// attempts is how often a transaction is tried, and after how many unanswered ones in a row the
 	// servo counts as lost.
 	attempts = 3
@@ -46,6 +49,8 @@ type bus struct {
 	requests chan request
 	urgent   chan request  // those that go before the others
 	stop     chan struct{} // receives when the emergency stop was pressed
+	quit     chan error    // receives why the bus is to end
+	alerts   chan struct{} // receives when the alert bit of the replies has changed
 	lost     chan struct{} // closed when the bus has ended; err says why
 	err      error         // nil while the bus works
 
@@ -58,6 +63,8 @@ type bus struct {
 	gain       int32 // Position P Gain as it is except in a pulse
 
 	position atomic.Int32 // the latest, steps
+	quiet    atomic.Bool  // the servo is booting: that it does not answer means nothing
+	leaving  atomic.Bool  // nothing may cause motion any more
 
 	failed      *atomic.Uint64  // counts the transactions without a good reply
 	onTorqueOff func()          // called after an emergency stop has been read back
@@ -65,7 +72,9 @@ type bus struct {
 
 	parser     dynamixel.Parser
 	buf        [256]byte
-	unanswered int // transactions in a row
+	unanswered int  // transactions in a row
+	heard      bool // the servo has answered
+	alert      bool // the last reply had an alert
 }
 
 // A request is one transaction.
@@ -89,7 +98,7 @@ type reply struct {
 func newBus(port Port, l line, stops *stops, failed *atomic.Uint64) *bus {
 	return &bus{
 		port: port, id: l.id, baud: l.baud, stops: stops, failed: failed,
-		requests: make(chan request), urgent: make(chan request), stop: make(chan struct{}, 1), lost: make(chan struct{}),
+		requests: make(chan request), urgent: make(chan request), stop: make(chan struct{}, 1), quit: make(chan error, 1), alerts: make(chan struct{}, 1), lost: make(chan struct{}),
 	}
 }
 
@@ -114,6 +123,8 @@ func (b *bus) run(ctx context.Context) {
 			default:
 			}
 			b.serveAfterStop(r)
+		case err := <-b.quit:
+			b.err = err
 		case <-ctx.Done():
 			select {
 			case <-b.stop: // had come before
@@ -124,6 +135,14 @@ func (b *bus) run(ctx context.Context) {
 				b.err = errClosed
 			}
 		}
+	}
+}
+
+// abandon ends the bus as lost.
+func (b *bus) abandon(why error) {
+	select {
+	case b.quit <- why:
+	default: // for another reason
 	}
 }
 
@@ -145,9 +164,18 @@ func (b *bus) serve(r request) {
 		r.reply <- reply{err: context.Cause(r.ctx)}
 	case r.permit != 0 && !b.stops.permits(r.permit):
 		r.reply <- reply{err: errStopped}
+	case r.permit != 0 && b.leaving.Load():
+		r.reply <- reply{err: errNotConnected}
 	default:
 		p, err := b.exchange(r.packet, r.params)
 		r.reply <- reply{append([]byte(nil), p.Params...), p.Error.Alert(), err, b.err != nil}
+		if alert := p.Error.Alert(); err == nil && alert != b.alert {
+			b.alert = alert
+			select {
+			case b.alerts <- struct{}{}:
+			default:
+			}
+		}
 	}
 }
 
@@ -156,11 +184,17 @@ func (b *bus) torqueOff() {
 	presses := b.stops.take()
 	off := dynamixel.AppendWrite(nil, b.id, dynamixel.TorqueEnable, 0)
 	check := dynamixel.AppendRead(nil, b.id, dynamixel.TorqueEnable.Address, dynamixel.TorqueEnable.Size)
+	answers := dynamixel.AppendWrite(nil, b.id, dynamixel.StatusReturnLevel, answerAll)
 	var err error
 	b.unanswered = 0 // what was lost before is not the stop's
 	for range attempts {
 		if _, err = b.exchange(off, 0); b.err != nil {
 			break
+		}
+		if !b.heard { // it may have been told to say nothing
+			if _, err = b.exchange(answers, 0); b.err != nil {
+				break
+			}
 		}
 		var p dynamixel.Packet
 		if p, err = b.exchange(check, int(dynamixel.TorqueEnable.Size)); b.err != nil {
@@ -185,19 +219,22 @@ func (b *bus) torqueOff() {
 // the next exchange. An error of the port, or a servo that is mute for too long, ends the bus.
 func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 	size := dynamixel.StatusSize(params)
-	deadline := time.Now().Add(wireTime(len(packet)+size, b.baud) + replyMargin)
 	b.parser.Reset()
 	b.parser.MaxLength = 2 * size // every byte of it could be stuffed
 	if err := b.port.ResetInputBuffer(); err != nil {
 		return dynamixel.Packet{}, b.fail(err)
 	}
-	if err := write(b.port, packet, deadline); err != nil {
+	if err := write(b.port, packet); err != nil {
 		return dynamixel.Packet{}, b.fail(err)
 	}
+	deadline := time.Now().Add(wireTime(len(packet)+size, b.baud) + replyMargin)
 	for late := false; ; {
 		left := max(0, time.Until(deadline))
 		if left == 0 && late {
 			b.failed.Add(1)
+			if b.quiet.Load() {
+				return dynamixel.Packet{}, errNoReply
+			}
 			if b.unanswered++; b.unanswered >= attempts {
 				b.err = errNoReply
 			}
@@ -221,7 +258,7 @@ func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 			if p.Instruction != dynamixel.Status || p.ID != b.id {
 				continue
 			}
-			b.unanswered = 0
+			b.unanswered, b.heard = 0, true
 			if p.Error.Number() != 0 {
 				return p, p.Error
 			}
@@ -234,7 +271,7 @@ func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 
 // write sends a packet. A port whose other side has stopped taking bytes blocks, and nothing ends that: the
 // port is then lost, with the goroutine that waits.
-func write(port Port, packet []byte, deadline time.Time) error {
+func write(port Port, packet []byte) error {
 	written := make(chan error, 1)
 	go func() {
 		for len(packet) > 0 {
@@ -247,7 +284,7 @@ func write(port Port, packet []byte, deadline time.Time) error {
 		}
 		written <- nil
 	}()
-	timeout := time.NewTimer(time.Until(deadline))
+	timeout := time.NewTimer(writePatience)
 	defer timeout.Stop()
 	select {
 	case err := <-written:
@@ -299,7 +336,8 @@ func (b *bus) do(r request) (reply, error) {
 		if answer.lost {
 			<-b.lost
 		}
-		if errors.Is(answer.err, errNoReply) && attempt < attempts && !r.once {
+		again := errors.Is(answer.err, errNoReply) || errors.Is(answer.err, dynamixel.CRCError) // it was not carried out
+		if again && attempt < attempts && !r.once {
 			continue
 		}
 		return answer, answer.err
@@ -313,6 +351,8 @@ func coded(err error) error {
 		return err
 	case errors.As(err, new(dynamixel.StatusError)):
 		return device.Errorf(device.CodeSerialError, "the servo refused an instruction: %w", err)
+	case errors.Is(err, context.Canceled):
+		return device.Errorf(device.CodeCancelled, "it was given up")
 	case errors.Is(err, context.DeadlineExceeded):
 		return device.Errorf(device.CodeTimeout, "the motor did not get to it in time")
 	default:

@@ -56,6 +56,7 @@ func TestUnpluggedAtEveryInstructionOfAMove(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			_, err := r.motor.MoveTo(ctx, precise(30))
+			r.unhook()
 			if pulled.IsZero() {
 				end()
 				return

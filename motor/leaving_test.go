@@ -3,10 +3,12 @@ package motor_test
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/motor"
 	"github.com/plate-resort/plate-resort/motor/dynamixel"
 	"github.com/plate-resort/plate-resort/motor/simulator"
 )
@@ -133,4 +135,42 @@ func TestHaltGoesBeforeRefreshes(t *testing.T) {
 		}
 		stopLooking()
 	})
+}
+
+// A lossy port loses two of three packets.
+type lossy struct {
+	motor.Port
+	on *atomic.Bool
+	n  int
+}
+
+func (l *lossy) Write(b []byte) (int, error) {
+	if l.on.Load() {
+		if l.n++; l.n%3 != 0 {
+			return len(b), nil
+		}
+	}
+	return l.Port.Write(b)
+}
+
+// A reset that a bad line holds up does not switch torque on behind a release.
+func TestReleaseDuringASlowReset(t *testing.T) {
+	for late := time.Duration(0); late < 3*time.Second; late += 20 * time.Millisecond {
+		onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+			var on atomic.Bool
+			r.wrapPort = func(p motor.Port) motor.Port { return &lossy{Port: p, on: &on} }
+			r.connect()
+			press := r.press()
+			on.Store(true)
+			done := make(chan error, 1)
+			go func() { done <- r.motor.Reset(t.Context(), press.Number) }()
+			time.Sleep(late)
+			err := r.motor.Release(t.Context())
+			<-done
+			time.Sleep(time.Second)
+			if torque := r.servo.Register(dynamixel.TorqueEnable); err == nil && torque != 0 {
+				t.Errorf("released %v after the beginning of the reset, with torque on", late)
+			}
+		})
+	}
 }

@@ -186,12 +186,15 @@ func (m *Motor) Reboot(ctx context.Context, wait time.Duration, reapply bool) er
 		return coded(err)
 	}
 	m.update(func(status *device.MotorStatus) { status.Torque = false })
+	b.quiet.Store(true)
+	defer b.quiet.Store(false)
 	select {
 	case <-time.After(wait):
 	case <-b.lost:
 	case <-ctx.Done():
 		return coded(context.Cause(ctx))
 	}
+	b.quiet.Store(false)
 	if !reapply {
 		m.bare.Store(true)
 		return m.Refresh(ctx)
@@ -211,14 +214,19 @@ func (m *Motor) Reset(ctx context.Context, press uint64) error {
 		return err
 	}
 	defer m.desk.leave()
-	b := m.bus.Load()
-	if b == nil {
+	if b := m.bus.Load(); b != nil {
+		if err := m.torqueOn(ctx, b, permit(press+1), false); err != nil {
+			return coded(err)
+		}
 		return m.release(press)
 	}
-	if err := m.torqueOn(ctx, b, permit(press+1), false); err != nil {
-		return coded(err)
+	if err := m.release(press); err != nil {
+		return err
 	}
-	return m.release(press)
+	if b := m.bus.Load(); b != nil { // it has connected while the stop was held
+		return coded(m.torqueOn(ctx, b, m.stops.permit(), false))
+	}
+	return nil
 }
 
 func (m *Motor) release(press uint64) error {
@@ -246,11 +254,13 @@ func (m *Motor) torqueOn(ctx context.Context, b *bus, p permit, halt bool) error
 	if err != nil {
 		return err
 	}
-	if on == 0 || halt {
-		err = m.takeHold(ctx, b, p, on != 0)
-	}
-	if err != nil {
-		return err
+	if on == 0 || halt || !m.Status().Torque {
+		if err := m.takeHold(ctx, b, p, on != 0); err != nil {
+			if on == 0 {
+				m.letGo(b)
+			}
+			return err
+		}
 	}
 	m.update(func(status *device.MotorStatus) {
 		if m.stops.permits(p) { // else a stop has been faster
@@ -258,6 +268,15 @@ func (m *Motor) torqueOn(ctx context.Context, b *bus, p permit, halt bool) error
 		}
 	})
 	return nil
+}
+
+// letGo takes back a torque that has not come on as it should.
+func (m *Motor) letGo(b *bus) {
+	ctx, cancel := context.WithTimeout(first(context.Background()), haltTimeout)
+	defer cancel()
+	if err := b.set(ctx, dynamixel.TorqueEnable, 0, 0); err != nil {
+		m.log.Warn("torque may be on", "error", err)
+	}
 }
 
 // takeHold makes the servo hold the carousel where it stands.

@@ -35,8 +35,10 @@ type journey struct {
 	goal   int32 // steps
 	speed  int   // the profile velocity that the servo turns with, 0.229 rpm
 	began  time.Time
-	least  time.Duration // twice what the profile needs
-	limit  time.Duration // for the whole of it
+
+	watchdog time.Duration
+	least    time.Duration // by when twice the time has passed that the profile needs
+	limit    time.Duration // for the whole of it
 }
 
 // MoveTo implements [device.Motor]. The goal position is the first thing that it sends.
@@ -48,18 +50,14 @@ func (m *Motor) MoveTo(ctx context.Context, move device.Move) (device.Arrival, e
 		return device.Arrival{}, err
 	}
 	defer done()
-	j := &journey{Motor: m, bus: b, move: move, permit: p, began: time.Now()}
+	j := &journey{Motor: m, bus: b, move: move, permit: p, watchdog: m.config.Watchdog, began: time.Now()}
 	j.goal = m.goal(move.Goal, b.position.Load())
-	j.least = m.needs(j.goal-b.position.Load()) * 2
-	if j.limit = move.Timeout; j.limit == 0 {
-		j.limit = max(m.config.MoveTimeout, j.least)
-	}
 	arrival, err := j.travel(ctx)
 	if err != nil { // the servo may be on its way even if its answer to the goal was lost
 		m.halt(b, p)
 		return device.Arrival{}, coded(err)
 	}
-	m.unwind(ctx, b, p)
+	m.unwind(b, p)
 	return arrival, nil
 }
 
@@ -83,28 +81,27 @@ func (j *journey) travel(ctx context.Context) (device.Arrival, error) {
 	return arrival, j.bus.setWatchdog(ctx, 0)
 }
 
-// send makes the goal known to the servo, and has it stop by itself if we are not heard from. A servo whose
-// watchdog has done so accepts a goal only when that is cleared.
+// send makes the goal known to the servo, and has it stop by itself if we are not heard from.
 func (j *journey) send(ctx context.Context) error {
 	j.speed = j.Status().Speed
-	err := j.bus.set(ctx, dynamixel.GoalPosition, j.goal, j.permit)
-	if errors.Is(err, dynamixel.DataRangeError) {
-		if tripped, failure := j.bus.hasTripped(ctx); failure != nil || !tripped {
-			return errors.Join(err, failure)
-		}
-		if err = j.bus.setWatchdog(ctx, 0); err == nil {
-			err = j.bus.set(ctx, dynamixel.GoalPosition, j.goal, j.permit)
-		}
-	}
-	if err != nil {
+	way := j.goal - j.bus.position.Load()
+	if err := j.bus.setGoal(ctx, dynamixel.GoalPosition, j.goal, j.permit); err != nil {
 		return err
 	}
-	return j.bus.setWatchdog(ctx, j.config.Watchdog)
+	elapsed := time.Since(j.began)
+	j.least = elapsed + 2*j.needs(j.bus, way)
+	if j.limit = j.move.Timeout; j.limit == 0 {
+		j.limit = max(j.config.MoveTimeout, j.least)
+	}
+	return j.bus.setWatchdog(ctx, j.watchdog)
 }
 
 // off is how far from its goal the carousel is. What does not turn over 0° is, at 359.9°, a whole turn
 // away from 0°.
-func (j *journey) off(s sample) device.Degrees { return toDegrees(s.position - j.goal) }
+func (j *journey) off(s sample) device.Degrees {
+	rounding := toDegrees(steps(j.move.Goal)) - j.move.Goal
+	return toDegrees(s.position-j.goal) + rounding
+}
 
 // look takes a sample and tells whether the move has come to an end that it does not depend on.
 func (j *journey) look(ctx context.Context) (sample, error) {
@@ -155,6 +152,9 @@ func (j *journey) follow(ctx context.Context) (sample, error) {
 				stood = sample{}
 				break
 			}
+			if err := j.checkPower(ctx); err != nil {
+				return sample{}, err
+			}
 			if within(off, j.move.Window) {
 				return s, nil
 			}
@@ -174,6 +174,22 @@ func (j *journey) follow(ctx context.Context) (sample, error) {
 	}
 }
 
+// checkPower tells a servo that has come to rest from one that has lost its power meanwhile, and with it its
+// torque.
+func (j *journey) checkPower(ctx context.Context) error {
+	torque, err := j.bus.get(ctx, dynamixel.TorqueEnable)
+	switch {
+	case err != nil:
+		return err
+	case torque != 0:
+		return nil
+	case !j.stops.permits(j.permit):
+		return errStopped
+	}
+	j.bus.abandon(errPowerLost)
+	return errPowerLost
+}
+
 func (j *journey) stalled(s sample) error {
 	return device.Errorf(device.CodeStalled, "the carousel stopped at %v, %v from its goal; something may be in its way", s.Angle, j.off(s))
 }
@@ -191,8 +207,8 @@ func (j *journey) wait(ctx context.Context, tick <-chan time.Time) error {
 }
 
 // needs is how long the profile takes for so many steps.
-func (m *Motor) needs(way int32) time.Duration {
-	speed := float64(m.Status().Speed) * degreesPerSecond
+func (m *Motor) needs(b *bus, way int32) time.Duration {
+	speed := float64(min(m.Status().Speed, b.speedLimit)) * degreesPerSecond
 	seconds := math.Abs(float64(toDegrees(way))) / speed
 	if m.config.Acceleration > 0 {
 		// Speeding up and slowing down take the time to full speed once more.
@@ -205,17 +221,19 @@ func (m *Motor) needs(way int32) time.Duration {
 // halt stops a move as fast as its profile allows, with torque kept, and waits until the servo is at
 // rest. After an emergency stop nothing is written, and the carousel coasts.
 func (m *Motor) halt(b *bus, p permit) {
-	ctx, cancel := context.WithTimeout(first(context.Background()), haltTimeout)
+	ctx, cancel := context.WithTimeout(first(context.Background()), haltTimeout+m.brakingTime())
 	defer cancel()
 	s, err := b.sample(ctx)
 	if err == nil {
-		err = b.set(ctx, dynamixel.GoalPosition, m.confine(s.position+m.brakingWay(s.velocity)), p)
+		err = b.setGoal(ctx, dynamixel.GoalPosition, m.confine(s.position+m.brakingWay(s.velocity)), p)
 	}
 	if err == nil || errors.Is(err, errStopped) {
 		err = m.awaitRest(ctx, b)
 	}
-	if err == nil && m.stops.permits(p) {
-		err = b.setWatchdog(ctx, 0)
+	if m.stops.permits(p) {
+		ctx, cancel := context.WithTimeout(first(context.Background()), haltTimeout)
+		defer cancel()
+		err = errors.Join(err, b.setWatchdog(ctx, 0))
 	}
 	if err != nil {
 		m.log.Debug("the end of the move was not seen", "error", err)
@@ -254,6 +272,15 @@ func (m *Motor) brakingWay(velocity int32) int32 {
 	v := float64(velocity) * dynamixel.RPMPerUnit // rpm
 	a := float64(m.config.Acceleration) * dynamixel.RPM2PerUnit
 	return int32(math.Round(v * math.Abs(v) / (2 * a) * stepsPerTurn))
+}
+
+// brakingTime is how long the servo takes at the most to come to rest.
+func (m *Motor) brakingTime() time.Duration {
+	if m.config.Acceleration == 0 {
+		return 0
+	}
+	minutes := float64(m.Status().Speed) * dynamixel.RPMPerUnit / (float64(m.config.Acceleration) * dynamixel.RPM2PerUnit)
+	return time.Duration(minutes * float64(time.Minute))
 }
 
 func within(off, limit device.Degrees) bool { return off >= -limit && off <= limit }

@@ -209,20 +209,22 @@ func TestJammedMoveStalls(t *testing.T) {
 
 func TestMoveTimesOut(t *testing.T) {
 	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
-		r.config.Speed = 1000 // this servo does 320 at most
+		r.config.Speed = 320
 		r.config.MoveTimeout = time.Millisecond
+		r.servo.SetFaults(simulator.Faults{Voltage: 4}) // with which it is three times as slow
 		r.connect()
+		time.Sleep(time.Second)
 		before, called := r.count(), time.Now()
 		o := <-r.begin(t.Context(), 350)
 		failed(t, o.err, device.CodeTimeout)
-		// Twice what 350° take at 1000 · 0.229 rpm, and then the halt.
-		if took := time.Since(called); took < seconds(2*350/1374.) || took > seconds(2*350/1374.+0.2) {
+		// Twice what 350° take at 320 · 0.229 rpm, and then the halt.
+		if took := time.Since(called); took < seconds(2*350/439.7) || took > seconds(2*350/439.7+0.2) {
 			t.Errorf("it took %v", took)
 		}
 		if goal, ok := r.since(before)[0].write(dynamixel.GoalPosition); !ok || goal != 3982 {
 			t.Errorf("goal %d (%v)", goal, ok)
 		}
-		r.settle()
+		time.Sleep(time.Second)
 		stopped := r.servo.Register(dynamixel.PresentPosition)
 		time.Sleep(5 * time.Second)
 		r.holds(dynamixel.PresentPosition, stopped)
@@ -280,6 +282,26 @@ func TestHardwareErrorEndsAMove(t *testing.T) {
 		}
 		failed(t, r.motor.Reset(t.Context(), 0), device.CodeMotorFault)
 		r.holds(dynamixel.TorqueEnable, 0)
+	})
+}
+
+// An alert that comes with the answer to something else is looked into at once, and so is its end.
+func TestAlertIsLookedIntoAtOnce(t *testing.T) {
+	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+		r.connect()
+		time.Sleep(time.Second)
+		r.servo.Fail(dynamixel.OverheatingError)
+		if err := r.motor.SetSpeed(t.Context(), 60); err != nil {
+			t.Error(err)
+		}
+		before := r.count()
+		time.Sleep(100 * time.Millisecond)
+		if s := r.motor.Status(); len(s.HardwareError) != 1 || s.Torque {
+			t.Errorf("the status is %+v", s)
+		}
+		if n := r.count() - before; n > 4 {
+			t.Errorf("%d instructions for one alert", n)
+		}
 	})
 }
 
@@ -383,4 +405,43 @@ func TestJamIsNoticedBeforeTheProfileEnds(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestSpeedAboveTheServosLimitLeavesTimeForTheWay(t *testing.T) {
+	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+		r.prepare(setting{dynamixel.VelocityLimit, 8})
+		r.connect()
+		r.moveTo(350)
+	})
+}
+
+func TestLowerSpeedLeavesTimeForTheWay(t *testing.T) {
+	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+		r.connect()
+		done := r.begin(t.Context(), 300)
+		time.Sleep(100 * time.Millisecond)
+		if err := r.motor.SetSpeed(t.Context(), 5); err != nil {
+			t.Error(err)
+		}
+		if o := <-done; o.err != nil {
+			t.Error(o.err)
+		}
+	})
+}
+
+func TestCancelledMoveWaitsForItsLongWayToRest(t *testing.T) {
+	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+		r.config.Acceleration = 1
+		r.connect()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := r.begin(ctx, 300)
+		time.Sleep(3500 * time.Millisecond)
+		cancel()
+		<-done
+		r.holds(dynamixel.Moving, 0)
+		r.holds(dynamixel.BusWatchdog, 0)
+		if r.motor.Status().Reading.Moving {
+			t.Error("the status says that it moves")
+		}
+	})
 }

@@ -220,3 +220,16 @@ func TestRebootWithoutTheSettingsKeepsThePort(t *testing.T) {
 		}
 	})
 }
+
+func TestConnectOpensThePort(t *testing.T) {
+	onIdleRig(t, func(t *testing.T, r *rig) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if err := r.motor.Connect(ctx, device.Line{}); err != nil {
+			t.Error(err)
+		}
+		if c := r.motor.Status().Connection; c != device.Connected {
+			t.Errorf("the motor is %s", c)
+		}
+	})
+}

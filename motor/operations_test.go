@@ -2,6 +2,7 @@ package motor_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -219,6 +220,44 @@ func TestConnectToAnotherServo(t *testing.T) {
 		n := len(r.attempts())
 		if err := r.motor.Connect(t.Context(), device.Line{ID: new(7)}); err != nil || len(r.attempts()) != n {
 			t.Errorf("connecting to the same servo: %v, %d connections", err, len(r.attempts())-n)
+		}
+	})
+}
+
+// What is asked of a servo that boots fails; the reboot does not.
+func TestOperationsDuringAReboot(t *testing.T) {
+	for name, ask := range map[string]func(m *motor.Motor) error{
+		"refresh": func(m *motor.Motor) error { return m.Refresh(context.Background()) },
+		"speed":   func(m *motor.Motor) error { return m.SetSpeed(context.Background(), 70) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+				r.connect()
+				done := make(chan error, 1)
+				go func() { done <- r.motor.Reboot(t.Context(), 800*time.Millisecond, true) }()
+				time.Sleep(50 * time.Millisecond)
+				failed(t, ask(r.motor), device.CodeMotorDisconnected)
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+				if len(r.attempts()) != 1 {
+					t.Error("the port was opened anew")
+				}
+				r.moveTo(90)
+			})
+		})
+	}
+}
+
+// Of another servo nothing is known until it answers.
+func TestConnectingElsewhereForgetsTheServo(t *testing.T) {
+	onRig(t, simulator.Config{Angle: 90}, func(t *testing.T, r *rig) {
+		r.connect()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		failed(t, r.motor.Connect(ctx, device.Line{ID: new(9)}), device.CodeMotorDisconnected)
+		if s := r.motor.Status(); s.Torque || s.Reading != nil || s.Model != "" || !strings.Contains(s.Problem, "no servo with id 9 answers at 57600 baud") {
+			t.Errorf("the status is %+v", s)
 		}
 	})
 }

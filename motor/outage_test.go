@@ -1,6 +1,7 @@
 package motor_test
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strings"
@@ -346,4 +347,57 @@ func TestStatusIsDisconnectedWhenALostMoveEnds(t *testing.T) {
 			t.Errorf("status %+v", s)
 		}
 	})
+}
+
+// The speed that the servo then has is ours, but its torque is off.
+func TestPowerLossBeforeANewSpeed(t *testing.T) {
+	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+		r.connect()
+		time.Sleep(2 * time.Second)
+		r.servo.PowerCycle()
+		time.Sleep(2 * time.Second)
+		if err := r.motor.SetSpeed(t.Context(), 60); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Minute)
+		r.holds(dynamixel.TorqueEnable, 1)
+		r.moveTo(90)
+	})
+}
+
+// A servo whose clock happens to go on as if nothing had been is found out by the next move.
+func TestPowerLossThatTheClockDoesNotShow(t *testing.T) {
+	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+		r.connect()
+		time.Sleep(32768*time.Millisecond - 300*time.Millisecond)
+		r.servo.PowerCycle()
+		time.Sleep(2 * time.Minute)
+		r.holds(dynamixel.TorqueEnable, 0)
+		o := <-r.begin(t.Context(), 90)
+		failed(t, o.err, device.CodeMotorDisconnected)
+		if o.err != nil && !strings.Contains(o.err.Error(), "without power") {
+			t.Error(o.err)
+		}
+		time.Sleep(time.Second)
+		r.await("connected", connected)
+		r.moveTo(90)
+	})
+}
+
+func TestConnectingWithAStopToAServoThatSaysNothing(t *testing.T) {
+	for _, level := range []int32{0, 1} {
+		onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+			r.prepare(setting{dynamixel.StatusReturnLevel, level}, setting{dynamixel.TorqueEnable, 1})
+			r.motor = motor.New(r.config)
+			failed(t, r.answer(r.motor.Stop()), device.CodeMotorDisconnected)
+			ctx, cancel := context.WithCancel(context.Background())
+			r.end = cancel
+			go func() { r.ended <- r.motor.Run(ctx) }()
+			r.await("connected", connected)
+			if first := r.instructions()[0]; !first.writes(dynamixel.TorqueEnable, 0) {
+				t.Errorf("the first instruction is %+v", first.Packet)
+			}
+			r.holds(dynamixel.TorqueEnable, 0)
+		})
+	}
 }

@@ -2,6 +2,7 @@ package motor
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/plate-resort/plate-resort/device"
@@ -23,8 +24,8 @@ const pushGain = 16383
 // The servo itself ends the motion at the goal, within a millisecond and not when somebody looks.
 //
 // All of that happens in the operating mode that the move was made in. Torque stays on, no EEPROM is
-// written, the goal position stays what it was, and so nothing turns the carousel over 0°; what is left
-// behind by a program that dies in the middle is a servo that holds its goal.
+// written, the goal position stays what it was, and so nothing turns the carousel over 0°. A servo whose
+// program dies in the middle is stopped by its watchdog, and one that has none holds its goal.
 func (j *journey) push(ctx context.Context, s sample) (end sample, pulses int, err error) {
 	defer func() {
 		if relaxed := j.relax(); err == nil {
@@ -32,6 +33,12 @@ func (j *journey) push(ctx context.Context, s sample) (end sample, pulses int, e
 		}
 	}()
 	settings := j.move.Precise
+	if j.watchdog == 0 { // a servo that pushes is not left to itself, whatever the settings say
+		j.watchdog = settings.PulseDuration + 100*time.Millisecond
+		if err := j.bus.setWatchdog(ctx, j.watchdog); err != nil {
+			return sample{}, 0, err
+		}
+	}
 	force, idle := settings.PulsePWMStart, 0
 	for pulses < settings.PulseMax {
 		pulses++
@@ -63,7 +70,13 @@ func (j *journey) push(ctx context.Context, s sample) (end sample, pulses int, e
 // pulse pushes with that force, in 0.113 % of PWM, and returns what has come of it.
 func (j *journey) pulse(ctx context.Context, force int) (sample, error) {
 	b, settings := j.bus, j.move.Precise
-	if err := b.set(ctx, dynamixel.GoalPWM, min(int32(force), b.pwmLimit), j.permit); err != nil {
+	err := b.set(ctx, dynamixel.GoalPWM, min(int32(force), b.pwmLimit), j.permit)
+	if errors.Is(err, dynamixel.DataRangeError) { // the watchdog has stopped the servo
+		if err = j.send(ctx); err == nil {
+			err = b.set(ctx, dynamixel.GoalPWM, min(int32(force), b.pwmLimit), j.permit)
+		}
+	}
+	if err != nil {
 		return sample{}, err
 	}
 	if err := b.set(ctx, dynamixel.PositionPGain, pushGain, j.permit); err != nil {
@@ -105,5 +118,5 @@ func (j *journey) relax() error {
 	if err := j.bus.set(ctx, dynamixel.PositionPGain, j.bus.gain, j.permit); err != nil {
 		return err
 	}
-	return j.bus.set(ctx, dynamixel.GoalPWM, j.bus.pwmLimit, j.permit)
+	return j.bus.setGoal(ctx, dynamixel.GoalPWM, j.bus.pwmLimit, j.permit)
 }

@@ -204,6 +204,7 @@ func TestEveryWayOutOfTheSecondStage(t *testing.T) {
 					})
 					began := time.Now()
 					_, err := r.motor.MoveTo(ctx, precise(90))
+					r.unhook()
 					if !interrupted {
 						end()
 						return

@@ -35,6 +35,8 @@ type rig struct {
 	ended  chan error
 	serves sync.WaitGroup
 
+	hooking sync.Mutex
+
 	mu       sync.Mutex
 	heard    []instruction
 	hook     func(int, instruction)
@@ -167,6 +169,8 @@ func (r *rig) trace(p dynamixel.Packet) {
 	r.heard = append(r.heard, i)
 	r.mu.Unlock()
 	if hook != nil {
+		r.hooking.Lock() // the servo hears a new connection while the last one ends
+		defer r.hooking.Unlock()
 		hook(n, i)
 	}
 }
@@ -177,6 +181,13 @@ func (r *rig) onInstruction(hook func(n int, i instruction)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.hook = hook
+}
+
+// unhook ends that, and waits for a hook that is being called.
+func (r *rig) unhook() {
+	r.onInstruction(nil)
+	r.hooking.Lock()
+	defer r.hooking.Unlock()
 }
 
 // once calls do when the first instruction arrives that fits.

@@ -35,16 +35,15 @@ func Scan(ctx context.Context, port Port, baud int) ([]Found, error) {
 	const params = 3 // model number (2), firmware version
 	size := dynamixel.StatusSize(params)
 	ping := dynamixel.AppendPacket(nil, dynamixel.Packet{ID: dynamixel.BroadcastID, Instruction: dynamixel.Ping})
-	begin := time.Now()
-	deadline := begin.Add(wireTime(len(ping)+ids*size, baud) + time.Duration(ids)*turn + replyMargin)
 
 	var found []Found
 	if err := port.ResetInputBuffer(); err != nil {
 		return nil, portFailed(err)
 	}
-	if err := write(port, ping, begin.Add(wireTime(len(ping), baud)+replyMargin)); err != nil {
+	if err := write(port, ping); err != nil {
 		return nil, portFailed(err)
 	}
+	deadline := time.Now().Add(wireTime(len(ping)+ids*size, baud) + time.Duration(ids)*turn + replyMargin)
 	parser := dynamixel.Parser{MaxLength: 2 * size} // every byte of it could be stuffed
 	var buf [256]byte
 	for late := false; !late; {

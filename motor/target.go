@@ -41,9 +41,11 @@ func (t *target) get() (l line, released bool, revision uint64, changed <-chan s
 }
 
 // set changes the target, if it is another one than before, and returns the revision to wait for.
-func (t *target) set(l line, released bool) uint64 {
+func (t *target) set(change func(*line), released bool) uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	l := t.line
+	change(&l)
 	if l != t.line || released != t.released {
 		t.line, t.released = l, released
 		t.revision++
@@ -82,26 +84,30 @@ func (t *target) await(ctx context.Context, revision uint64) error {
 
 // Connect implements [device.Motor].
 func (m *Motor) Connect(ctx context.Context, where device.Line) error {
-	l, _, _, _ := m.target.get()
-	if where.Port != "" {
-		l.port = where.Port
+	revision := m.target.set(func(l *line) {
+		if where.Port != "" {
+			l.port = where.Port
+		}
+		if where.Baud != 0 {
+			l.baud = where.Baud
+		}
+		if where.ID != nil {
+			l.id = byte(*where.ID)
+		}
+	}, false)
+	if err := m.desk.sit(ctx); err != nil { // a port that is closed for want of work is opened
+		return err
 	}
-	if where.Baud != 0 {
-		l.baud = where.Baud
-	}
-	if where.ID != nil {
-		l.id = byte(*where.ID)
-	}
-	if err := m.target.await(ctx, m.target.set(l, false)); err != nil {
-		return device.Errorf(device.CodeMotorDisconnected, "the motor does not answer and is being looked for: %s", m.Status().Problem)
+	defer m.desk.leave()
+	if err := m.target.await(ctx, revision); err != nil {
+		return device.Errorf(device.CodeMotorDisconnected, "still looking for the motor: %s", m.Status().Problem)
 	}
 	return nil
 }
 
 // Release implements [device.Motor].
 func (m *Motor) Release(ctx context.Context) error {
-	l, _, _, _ := m.target.get()
-	return coded(m.target.await(ctx, m.target.set(l, true)))
+	return coded(m.target.await(ctx, m.target.set(func(*line) {}, true)))
 }
 
 // isReleased reports whether the motor shall be released.
@@ -120,8 +126,10 @@ func (m *Motor) leave(b *bus) error {
 	}
 	if !m.isReleased() {
 		m.halt(b, m.stops.permit())
+		b.leaving.Store(true)
 		return nil
 	}
+	b.leaving.Store(true)
 	ctx, cancel := context.WithTimeout(first(context.Background()), haltTimeout)
 	defer cancel()
 	if err := b.set(ctx, dynamixel.TorqueEnable, 0, 0); err != nil {

@@ -2,6 +2,7 @@ package motor
 
 import (
 	"context"
+	"errors"
 	"math"
 
 	"github.com/plate-resort/plate-resort/device"
@@ -72,10 +73,12 @@ func (m *Motor) operatingMode() int32 {
 
 // unwind has a servo that has made many turns count them anew, long before its register ends: the operating
 // mode of one turn folds the position into that. Torque is off for the moment that this takes.
-func (m *Motor) unwind(ctx context.Context, b *bus, p permit) {
+func (m *Motor) unwind(b *bus, p permit) {
 	if !m.config.Shortest || abs(b.position.Load()) < unwindAt {
 		return
 	}
+	ctx, cancel := context.WithTimeout(first(context.Background()), haltTimeout) // begun, it is not given up
+	defer cancel()
 	for _, write := range []struct {
 		register dynamixel.Register
 		value    int32
@@ -84,13 +87,15 @@ func (m *Motor) unwind(ctx context.Context, b *bus, p permit) {
 		{dynamixel.OperatingMode, dynamixel.ModePosition},
 		{dynamixel.OperatingMode, dynamixel.ModeExtendedPosition},
 	} {
-		if err := b.set(ctx, write.register, write.value, p); err != nil {
+		if err := b.set(ctx, write.register, write.value, 0); err != nil {
 			m.log.Warn("the servo does not count its turns anew", "error", err)
 			break
 		}
 	}
 	if err := m.torqueOn(ctx, b, p, false); err != nil {
-		m.log.Error("torque stays off", "error", err)
+		if !errors.Is(err, errStopped) {
+			m.log.Error("torque stays off", "error", err)
+		}
 		m.update(func(status *device.MotorStatus) { status.Torque = false })
 	}
 }

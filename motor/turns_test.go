@@ -149,6 +149,7 @@ func TestStopAtEveryInstructionOfUnwinding(t *testing.T) {
 				}
 			})
 			<-r.begin(t.Context(), 1)
+			r.unhook()
 			if press.Done == nil {
 				end()
 				return
@@ -159,7 +160,8 @@ func TestStopAtEveryInstructionOfUnwinding(t *testing.T) {
 			time.Sleep(time.Second)
 			r.holds(dynamixel.TorqueEnable, 0)
 			r.reset(press.Number)
-			r.moveTo(90)
+			r.holds(dynamixel.OperatingMode, dynamixel.ModeExtendedPosition)
+			r.moveTo(350)
 		})
 	})
 }

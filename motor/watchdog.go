@@ -25,6 +25,21 @@ func (b *bus) setWatchdog(ctx context.Context, limit time.Duration) error {
 	return nil
 }
 
+// setGoal writes a goal. A servo that its watchdog has stopped takes none until that is cleared.
+func (b *bus) setGoal(ctx context.Context, r dynamixel.Register, value int32, p permit) error {
+	err := b.set(ctx, r, value, p)
+	if !errors.Is(err, dynamixel.DataRangeError) {
+		return err
+	}
+	if tripped, failure := b.hasTripped(ctx); failure != nil || !tripped {
+		return errors.Join(err, failure)
+	}
+	if err := b.setWatchdog(ctx, 0); err != nil {
+		return err
+	}
+	return b.set(ctx, r, value, p)
+}
+
 // hasTripped reports whether the servo has stopped by itself.
 func (b *bus) hasTripped(ctx context.Context) (bool, error) {
 	units, err := b.get(ctx, dynamixel.BusWatchdog)

@@ -2,6 +2,7 @@ package motor_test
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -135,5 +136,65 @@ func TestServoWithoutAWatchdog(t *testing.T) {
 	onRig(t, simulator.Config{Model: 1020, Firmware: 37}, func(t *testing.T, r *rig) {
 		r.connect()
 		r.moveTo(90)
+		if w := r.motor.Status().Warnings; len(w) != 1 || !strings.Contains(w[0], "firmware 37 has no bus watchdog") {
+			t.Errorf("the warnings are %q", w)
+		}
+	})
+	onRig(t, simulator.Config{Model: 1020, Firmware: 37}, func(t *testing.T, r *rig) {
+		r.config.Watchdog = 0 // that is as its owner wants it
+		r.connect()
+		if w := r.motor.Status().Warnings; len(w) > 0 {
+			t.Errorf("the warnings are %q", w)
+		}
+	})
+}
+
+func TestServoThatHasStoppedByItselfInAPulse(t *testing.T) {
+	onRough(t, 2.3, 1, func(t *testing.T, r *rig) {
+		r.end() // begin anew, with a port that can freeze
+		<-r.ended
+		freeze := &freezer{}
+		r.wrapPort = func(p motor.Port) motor.Port { freeze.Port = p; return freeze }
+		r.connect()
+		r.once(func(i instruction) bool { return i.writes(dynamixel.PositionPGain, 900) }, func() { freeze.long.Store(int64(3 * time.Second)) })
+		arrival, err := r.motor.MoveTo(t.Context(), precise(90))
+		if off := arrival.Angle.From(90); err != nil || off < -0.5 || off > 0.5 {
+			t.Errorf("it ended at %v, %v", arrival.Angle, err)
+		}
+		r.holds(dynamixel.PositionPGain, 900)
+		r.holds(dynamixel.GoalPWM, 885)
+		r.holds(dynamixel.BusWatchdog, 0)
+	})
+}
+
+func TestCancelledMoveOfAServoThatHasStoppedByItself(t *testing.T) {
+	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+		freeze := &freezer{}
+		r.wrapPort = func(p motor.Port) motor.Port { freeze.Port = p; return freeze }
+		r.connect()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := r.begin(ctx, 300)
+		time.Sleep(500 * time.Millisecond)
+		freeze.long.Store(int64(3 * time.Second))
+		time.Sleep(2 * time.Second)
+		cancel()
+		if o := <-done; o.err == nil {
+			t.Error("it has arrived")
+		}
+		r.holds(dynamixel.BusWatchdog, 0)
+		r.isHeldInPlace()
+		r.moveTo(90)
+	})
+}
+
+// With the watchdog off, a servo is not left to itself while it is being pushed.
+func TestPulsesArmTheWatchdogInAnyCase(t *testing.T) {
+	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+		r.config.Watchdog = 0
+		r.servo.SetFaults(simulator.Faults{Friction: 2.3})
+		r.connect()
+		r.once(func(i instruction) bool { return i.writes(dynamixel.PositionPGain, 16383) }, func() { r.holds(dynamixel.BusWatchdog, 20) })
+		r.push(90)
+		r.holds(dynamixel.BusWatchdog, 0)
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/plate-resort/plate-resort/device"
 )
 
 const (
@@ -235,5 +237,21 @@ func TestAFrozenProcess(t *testing.T) {
 		r.sleepUntil("2026-01-02T08:30:00Z")
 		r.expect("2026-01-02T08:00:00Z")
 		r.counted("b", 1, 0)
+	})
+}
+
+// The device has done something at a time that the clock has not come to yet.
+func TestAClockThatIsBehindTheOperations(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.Observe(device.Operation{ID: "1", Source: "mqtt", QueuedAt: r.now(), FinishedAt: new(r.now().Add(hour))})
+		r.set("tick", everyFive)
+		r.sleep(hour - 30*time.Second)
+		r.expect()
+		if w := r.warning("clock"); !strings.Contains(w, "it has been 2026-01-01T01:00:00Z already") {
+			t.Errorf("the warning is %q", w)
+		}
+		r.sleep(36 * time.Second)
+		r.expect("2026-01-01T01:00:05Z")
+		r.counted("tick", 0, 0)
 	})
 }

@@ -15,8 +15,8 @@
 // the most. Everything else was skipped by the clock, or passed while the process was away: it is counted
 // as missed and never made up for, and of several that come together one is run.
 //
-// The latest time that was seen is kept with the schedules. What was due until then has been dealt with, so
-// nothing is due while the clock is behind it, and a warning says so.
+// The latest time that was seen is kept with the schedules and with the device's operations. What was due until
+// then has been dealt with, so nothing is due while the clock is behind it, and a warning says so.
 //
 // Where a time zone changes its clock, cron(8) is the model: a fixed time of the day that is skipped comes
 // right after, one that comes twice counts once, and what has * in its minute or hour goes by the clock.

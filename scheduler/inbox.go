@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"sync"
+	"time"
 
 	"github.com/plate-resort/plate-resort/device"
 )
@@ -17,6 +18,7 @@ type inbox struct {
 	known    map[string]Schedule // by name, as they will be when Run has seen the requests
 	requests []request
 	changes  []change
+	seen     time.Time // the latest time of an operation
 }
 
 // A request is a schedule to be set, or deleted.
@@ -65,11 +67,15 @@ func (i *inbox) put(r request, check func(old *Schedule) *device.Error) (saved <
 	return r.saved, nil
 }
 
-func (i *inbox) observe(c change) {
+// observe takes note of an operation at a time, and of the change if it is one of a run.
+func (i *inbox) observe(at time.Time, c *change) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.changes = append(i.changes, c)
-	i.announce()
+	i.seen = latest(i.seen, at)
+	if c != nil {
+		i.changes = append(i.changes, *c)
+		i.announce()
+	}
 }
 
 func (i *inbox) announce() {
@@ -80,10 +86,10 @@ func (i *inbox) announce() {
 }
 
 // take returns what has come, each kind in its order, and leaves the inbox empty.
-func (i *inbox) take() ([]request, []change) {
+func (i *inbox) take() (requests []request, changes []change, seen time.Time) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	requests, changes := i.requests, i.changes
-	i.requests, i.changes = nil, nil
-	return requests, changes
+	requests, changes, seen = i.requests, i.changes, i.seen
+	i.requests, i.changes, i.seen = nil, nil, time.Time{}
+	return requests, changes, seen
 }

@@ -62,7 +62,7 @@ type Scheduler struct {
 
 	// What follows belongs to Run.
 	entries []*entry  // by name
-	known   time.Time // the latest that the clock has shown
+	known   time.Time // the latest that the clock has shown, to the schedules or to an operation
 	looked  time.Time // when, in real time, it was last looked at
 	next    View      // what will be published
 	dirty   bool      // it is not what is published
@@ -108,9 +108,15 @@ func (s *Scheduler) Changed() <-chan struct{} { return s.changed }
 
 // Observe takes note of an operation of the device, or of a rejection. It never waits.
 func (s *Scheduler) Observe(op device.Operation) {
-	if name, ok := strings.CutPrefix(op.Source, source); ok {
-		s.inbox.observe(change{name, Operation{op.ID, op.State, op.Error}})
+	at := op.QueuedAt
+	if op.FinishedAt != nil {
+		at = *op.FinishedAt
 	}
+	var c *change
+	if name, ok := strings.CutPrefix(op.Source, source); ok {
+		c = &change{name, Operation{op.ID, op.State, op.Error}}
+	}
+	s.inbox.observe(at, c)
 }
 
 // Run runs the schedules until ctx ends, and returns when they are stored. It waits for a store that hangs,
@@ -154,7 +160,8 @@ func (s *Scheduler) run(ctx context.Context) {
 // look does what is due, and takes note of what has come. It returns how long nothing will be due, or 0
 // when nothing ever will.
 func (s *Scheduler) look(first bool) (wait time.Duration) {
-	requests, changes := s.inbox.take()
+	requests, changes, seen := s.inbox.take()
+	s.known = latest(s.known, seen)
 	for _, r := range requests {
 		s.apply(r)
 	}

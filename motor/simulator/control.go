@@ -36,7 +36,7 @@ type loop struct {
 	limit             float64 // of the output, either way
 	current           float64 // Goal Current as a part of the stall current, or its limit
 	direct            float64 // the output in PWM mode
-	slope             float64 // most change of the output in one period
+	slope             float64 // most change of the output in one period, PWM Slope(62)
 }
 
 // loop reads the registers. The gains are converted as the manual says:
@@ -60,11 +60,15 @@ func (s *Servo) loop() loop {
 	if s.model.CurrentUnit > 0 {
 		l.current = get(dynamixel.GoalCurrent) * s.model.CurrentUnit / s.rating.stall
 	}
-	if s.halted {
-		l.direct, l.current = 0, 0
-		if l.mode == dynamixel.ModeCurrentBasedPosition {
-			l.current = math.Abs(get(dynamixel.GoalCurrent)) * s.model.CurrentUnit / s.rating.stall
+	if s.has(dynamixel.PWMSlope) {
+		unit := 0.003955 // V/ms
+		if s.rating.volts < 12 {
+			unit = 0.001977
 		}
+		l.slope = get(dynamixel.PWMSlope) * unit / s.supply * fullPWM
+	}
+	if s.halted && !positional(l.mode) { // the position modes then hold the horn where it is
+		l.direct, l.current = 0, 0
 	}
 	return l
 }
@@ -141,7 +145,7 @@ func (s *Servo) run(until time.Time) {
 			velocity, changing = s.ramp.at(s.clock), s.ramp.ongoing(s.clock)
 		default:
 			position, velocity = s.path.at(s.clock)
-			changing = velocity != 0
+			changing = s.path.ongoing(s.clock)
 		}
 		next := l.step(s.state, position, velocity)
 		next.settle(&l, position, velocity)

@@ -2,7 +2,10 @@ package simulator
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/plate-resort/plate-resort/motor/dynamixel"
@@ -13,9 +16,9 @@ const (
 	bitsPerByte = 10
 	// delayUnit is that of Return Delay Time(9).
 	delayUnit = 2 * time.Microsecond
-	// maxLength is above the LEN of every instruction that makes sense to one servo, even with each byte
+	// maxLength is above the LEN of every instruction that makes sense on a line, even with each byte
 	// stuffed. What claims to be longer is noise.
-	maxLength = 256
+	maxLength = 1024
 )
 
 // Serve answers the instructions that arrive on the line until ctx ends; then it returns nil. If the line
@@ -25,12 +28,20 @@ const (
 // servo's baud rate to arrive, and is carried out then. Its status is written in one piece when, after the
 // Return Delay Time, all its bytes would have arrived at the host. Each of these moments counts from when
 // the instruction was read, so that late timers do not add up. One byte follows another: instructions that
-// are written without waiting for the status wait for their turn.
+// are written without waiting for the status wait for their turn. A host at another rate than the servo's, as
+// far as the line has a method HostBaud that says so, is not understood and hears noise.
 func (s *Servo) Serve(ctx context.Context, line io.ReadWriteCloser) error {
+	ctx, cancel := context.WithCancelCause(ctx)
 	closed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(closed)
 		line.Close() // ends a read
+	})
+	var pulling sync.WaitGroup
+	pulling.Go(func() {
+		if err := s.pull(ctx, line); err != nil {
+			cancel(err)
+		}
 	})
 	err := s.serve(ctx, line)
 	if stop() {
@@ -38,10 +49,46 @@ func (s *Servo) Serve(ctx context.Context, line io.ReadWriteCloser) error {
 	} else {
 		<-closed
 	}
-	if ctx.Err() != nil {
+	ended := context.Cause(ctx)
+	cancel(nil)
+	pulling.Wait()
+	switch {
+	case ended == nil:
+		return err
+	case errors.Is(ended, errPlug):
+		return ended
+	}
+	return nil
+}
+
+// errPlug is wrapped by what pull returns.
+var errPlug = errors.New("plugging the line in again")
+
+// pull unplugs the line every so long, if that is among the faults that the servo has when Serve begins, and
+// plugs it in again.
+func (s *Servo) pull(ctx context.Context, line io.ReadWriteCloser) error {
+	s.mu.Lock()
+	every := s.faults.Unplug
+	s.mu.Unlock()
+	plug, ok := line.(interface {
+		Unplug() error
+		Plug() error
+	})
+	if !ok || every == 0 {
 		return nil
 	}
-	return err
+	for next := time.Now().Add(every); ; next = next.Add(every) {
+		if sleep(ctx, next) != nil {
+			return nil
+		}
+		err := plug.Unplug()
+		if sleep(ctx, next.Add(outage)) != nil {
+			return nil
+		}
+		if err = errors.Join(err, plug.Plug()); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("%w: %w", errPlug, err)
+		}
+	}
 }
 
 func (s *Servo) serve(ctx context.Context, line io.ReadWriter) error {

@@ -152,6 +152,22 @@ func TestProfileRegistersCountFromTheNextGoal(t *testing.T) {
 	})
 }
 
+// Velocity override: a new goal does not let the horn stop on its way.
+func TestNewGoalKeepsTheVelocity(t *testing.T) {
+	onBench(t, Config{}, func(b *bench) {
+		b.write(dynamixel.ProfileVelocity, 50, 0)
+		b.write(dynamixel.ProfileAcceleration, 2, 0)
+		b.write(dynamixel.TorqueEnable, 1, 0)
+		b.write(dynamixel.GoalPosition, 3000, 0)
+		b.after(2 * time.Second)
+		b.is(dynamixel.VelocityTrajectory, 50)
+		b.write(dynamixel.GoalPosition, 4000, 0)
+		if v := b.Register(dynamixel.VelocityTrajectory); v < 49 {
+			t.Errorf("the new profile begins at %d", v)
+		}
+	})
+}
+
 // Of a move by time at most half is speeding up: 0.5 s to 180 °/s is 360 °/s², and so 7.2° after 0.2 s.
 func TestTimeProfileBrakesInTime(t *testing.T) {
 	onBench(t, Config{}, func(b *bench) {

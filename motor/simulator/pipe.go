@@ -34,6 +34,7 @@ type Port struct {
 	mu      sync.Mutex // held only briefly: nothing waits under it
 	input   []byte     // arrived and not yet read
 	timeout time.Duration
+	baud    int // bits a second, 0 for whatever the servo has
 
 	arrived chan struct{} // holds one token when input has grown
 	closed  chan struct{}
@@ -105,6 +106,21 @@ func (p *Port) SetReadTimeout(timeout time.Duration) error {
 	defer p.mu.Unlock()
 	p.timeout = timeout
 	return nil
+}
+
+// SetBaud gives the host's end a rate in bits a second; 0, as at first, is always that of the servo. A servo at
+// another rate is not understood and does not understand.
+func (p *Port) SetBaud(baud int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.baud = baud
+}
+
+// HostBaud is the rate that the peer has been given.
+func (p *Port) HostBaud() int {
+	p.peer.mu.Lock()
+	defer p.peer.mu.Unlock()
+	return p.peer.baud
 }
 
 // ResetInputBuffer discards what has arrived and not yet been read.

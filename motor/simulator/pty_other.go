@@ -24,5 +24,11 @@ func (*PTY) Read([]byte) (int, error) { return 0, errNoPTY }
 // Write fails.
 func (*PTY) Write([]byte) (int, error) { return 0, errNoPTY }
 
+// Plug fails.
+func (*PTY) Plug() error { return errNoPTY }
+
+// Unplug does nothing.
+func (*PTY) Unplug() error { return nil }
+
 // Close does nothing.
 func (*PTY) Close() error { return nil }

@@ -5,9 +5,12 @@ package simulator
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -215,20 +218,32 @@ func TestPTYLink(t *testing.T) {
 		t.Errorf("the link points to %q (%v), want %q", target, err, first.Path())
 	}
 
-	second, err := OpenPTY(link)
-	if err != nil {
-		t.Fatalf("the link of another: %v", err)
+	if second, err := OpenPTY(link); err == nil {
+		second.Close()
+		t.Error("took the link of a servo that is still running")
 	}
-	if err := first.Close(); err != nil {
-		t.Error(err)
+	if target, err := os.Readlink(link); target != first.Path() {
+		t.Errorf("the link points to %q (%v), want %q", target, err, first.Path())
 	}
-	if target, err := os.Readlink(link); target != second.Path() {
-		t.Errorf("closing the first took the second's link: %q (%v)", target, err)
+	elsewhere := filepath.Join(dir, "elsewhere")
+	if err := errors.Join(os.Remove(link), os.Symlink(elsewhere, link)); err != nil {
+		t.Fatal(err)
 	}
 	for range 2 {
-		if err := second.Close(); err != nil {
+		if err := first.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+	if target, err := os.Readlink(link); target != elsewhere {
+		t.Errorf("it took a link that was not its own: %q (%v)", target, err)
+	}
+
+	second, err := OpenPTY(link)
+	if err != nil {
+		t.Fatalf("after the end of the first: %v", err)
+	}
+	if err := second.Close(); err != nil {
+		t.Error(err)
 	}
 	if _, err := os.Lstat(link); !os.IsNotExist(err) {
 		t.Errorf("the link is left over: %v", err)
@@ -256,4 +271,90 @@ func TestPTYLink(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// Also in the moment in which one gives the link up, only one other gets it.
+func TestOnlyOneHasALink(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "servo")
+	var owners atomic.Int32
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 300 {
+				lock, err := lockLink(link)
+				if err != nil {
+					continue
+				}
+				if n := owners.Add(1); n != 1 {
+					t.Errorf("%d have it", n)
+				}
+				os.Lstat(link) // keeps it for a moment
+				owners.Add(-1)
+				os.Remove(lock.Name())
+				lock.Close()
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestPTYIsUnpluggedAndPluggedInAgain(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "servo")
+	s := New(Config{})
+	line, _ := servePTY(t, s, link)
+	port := openPort(t, link)
+	exchange(t, port, pingOne, isPong)
+	for range 3 {
+		for range 2 {
+			if err := line.Unplug(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if line.Path() != "" {
+			t.Errorf("unplugged, and at %s", line.Path())
+		}
+		port.SetReadTimeout(time.Minute)
+		if n, err := port.Read(make([]byte, 1)); err == nil {
+			t.Errorf("Read of an unplugged port: %d bytes and no error", n)
+		}
+		if _, err := os.Lstat(link); !os.IsNotExist(err) {
+			t.Errorf("the link of an unplugged port: %v", err)
+		}
+		if n, err := line.Write([]byte("abc")); n != 3 || err != nil {
+			t.Errorf("what the servo says meanwhile: %d, %v", n, err)
+		}
+		for range 2 {
+			if err := line.Plug(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		port = openPort(t, link)
+		exchange(t, port, pingOne, isPong)
+	}
+}
+
+func TestPTYIsClosedWhileItIsUnplugged(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "servo")
+	line, err := OpenPTY(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line.Unplug()
+	read := make(chan error)
+	go func() {
+		_, err := line.Read(make([]byte, 1))
+		read <- err
+	}()
+	if err := line.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-read; !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Read: %v", err)
+	}
+	if err := line.Plug(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("plugged in after its end: %v", err)
+	}
+	if _, err := os.Lstat(link); !os.IsNotExist(err) {
+		t.Errorf("a link to nothing: %v", err)
+	}
 }

@@ -10,10 +10,6 @@ import (
 	"github.com/plate-resort/plate-resort/motor/dynamixel"
 )
 
-// bootTime is how long a servo hears and says nothing after a reboot or power-up. The manual gives no
-// number.
-const bootTime = 300 * time.Millisecond
-
 // Config is what sets one simulated servo apart from another. The zero value is an XC330-T288 as it comes
 // out of its box, with the horn at 0°.
 type Config struct {
@@ -153,27 +149,3 @@ func (s *Servo) shut() bool {
 
 // tripped reports whether the bus watchdog has stopped the servo.
 func (s *Servo) tripped() bool { return s.get(dynamixel.BusWatchdog) < 0 }
-
-// reboot boots the servo after the time that this takes.
-func (s *Servo) reboot(now time.Time) {
-	s.release()
-	s.boot(now.Add(bootTime))
-}
-
-// boot gives RAM its initial values and folds the position into one turn, whatever the operating mode:
-// https://emanual.robotis.com/docs/en/dxl/x/xc330-t288/#present-position132. The manual leaves the first
-// goal open; here it is where the horn stands, so that Startup Torque On holds it.
-func (s *Servo) boot(at time.Time) {
-	s.position = fold(s.position)
-	s.reset(ramStart)
-	s.resetGoals()
-	s.restore()
-	s.registered = nil
-	s.strain = 0
-	s.booted, s.fed = at, at
-	s.refresh(at)
-	s.set(dynamixel.GoalPosition, s.get(dynamixel.PresentPosition))
-	if s.has(dynamixel.StartupConfiguration) && s.get(dynamixel.StartupConfiguration)&dynamixel.StartupTorqueOn != 0 {
-		s.setTorque(true, at)
-	}
-}

@@ -39,14 +39,16 @@ type rating struct {
 // rateOf looks up the rating: https://emanual.robotis.com/docs/en/dxl/x/ and the pages below it.
 func rateOf(model int32) rating {
 	switch model {
-	case 1020: // XM430-W350
+	case 1020, 1030: // XM430
 		return rating{12, 2300}
 	case 1060: // XL430-W250
 		return rating{12, 1400}
-	case 1240: // XC330-M288
+	case 1190, 1200: // XL330
+		return rating{5, 1470}
+	case 1230, 1240: // XC330-M
 		return rating{5, 1800}
 	}
-	return rating{12, 800} // XC330-T288
+	return rating{12, 800} // XC330-T
 }
 
 // load is the motor's current as a part of the stall current, signed by the direction in which it pushes.
