@@ -150,11 +150,8 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, op
 
 	log.Info("plate-resort is starting", "device", s.deviceID, "brokers", s.brokers, "port", s.port)
 	defer start(m.Run)()
-	stopPlanner, stopLink := start(planner.Run), start(link.Run)
-	return d.Run(ctx, func() {
-		stopPlanner()
-		stopLink()
-	})
+	defer start(func(context.Context) error { return planner.Run(ctx) })() // which ends before the device refuses its runs
+	return d.Run(ctx, start(link.Run))
 }
 
 func newID() string { return ulid.Make().String() }

@@ -16,8 +16,6 @@ const (
 	window = 20
 	// stateInterval is the least time between two states, unless something happens that people act on.
 	stateInterval = 200 * time.Millisecond
-	// schedulesInterval is the least time between two publications of the schedules, of which there can be many.
-	schedulesInterval = time.Second
 	// farewellTimeout bounds what is sent when the program ends.
 	farewellTimeout = time.Second
 
@@ -35,7 +33,8 @@ type publisher struct {
 
 	offline  chan struct{} // receives when somebody has published that the device is away
 	retained []*retained
-	sent     uint64 // the last event sent in this session
+	stateAt  time.Time // when the last state was published
+	sent     uint64    // the last event sent in this session
 	// sending are the messages that the broker has not acknowledged, which it does in their order.
 	sending []sending
 }
@@ -44,10 +43,8 @@ type publisher struct {
 type retained struct {
 	topic     string
 	value     func(*device.View) any // a pointer: another one is another value
-	interval  time.Duration          // the least time between two publications
 	published any
-	at        time.Time // when it was published
-	sending   bool      // the broker has not acknowledged it
+	sending   bool // the broker has not acknowledged it
 }
 
 // A sending is a message on its way to the broker: an event or what a retained topic shows.
@@ -61,11 +58,11 @@ func newPublisher(client paho.Client, topics Topics, d *device.Device, s Schedul
 	return &publisher{
 		client: client, topics: topics, device: d, schedules: s, log: log, offline: make(chan struct{}, 1),
 		retained: []*retained{
-			{topic: topics.State(), value: func(v *device.View) any { return v.State }, interval: stateInterval},
+			{topic: topics.State(), value: func(v *device.View) any { return v.State }},
 			{topic: topics.Health(), value: func(v *device.View) any { return v.Health }},
 			{topic: topics.Queue(), value: func(v *device.View) any { return v.Queue }},
 			{topic: topics.History(), value: func(v *device.View) any { return v.History }},
-			{topic: topics.Schedules(), value: func(*device.View) any { return s.View() }, interval: schedulesInterval},
+			{topic: topics.Schedules(), value: func(*device.View) any { return s.View() }},
 		},
 	}
 }
@@ -113,19 +110,18 @@ func (p *publisher) reassert() {
 	}
 }
 
-// publishView publishes what has changed, each topic when the broker has taken its last message. What
-// changes fast, as the state of a turning carousel, may have to wait.
+// publishView publishes what has changed, each topic when the broker has taken its last message. The
+// state of a turning carousel may have to wait.
 func (p *publisher) publishView() (wait time.Duration, err error) {
 	view := p.device.View()
 	for _, r := range p.retained {
 		if r.sending || r.value(view) == r.published {
 			continue
 		}
-		if w := r.wait(view); w > 0 {
-			if wait == 0 || w < wait {
-				wait = w
+		if last, ok := r.published.(*device.Snapshot); ok {
+			if wait = p.stateWait(last, view.State); wait > 0 {
+				continue
 			}
-			continue
 		}
 		if err := p.publish(r, view); err != nil {
 			return 0, err
@@ -134,15 +130,14 @@ func (p *publisher) publishView() (wait time.Duration, err error) {
 	return wait, nil
 }
 
-// wait is how long the next value must wait for its turn. Of the state, what people act on goes at once;
-// angles, and warnings that come and go, wait.
-func (r *retained) wait(view *device.View) time.Duration {
-	next := view.State
-	if last, ok := r.published.(*device.Snapshot); ok && (next.EmergencyStop != last.EmergencyStop ||
-		next.Torque != last.Torque || next.Connection != last.Connection || phase(next) != phase(last)) {
+// stateWait is how long a state must wait for its turn. What people act on goes at once; angles, and
+// warnings that come and go, wait.
+func (p *publisher) stateWait(last, next *device.Snapshot) time.Duration {
+	if next.EmergencyStop != last.EmergencyStop || next.Torque != last.Torque ||
+		next.Connection != last.Connection || phase(next) != phase(last) {
 		return 0
 	}
-	return r.interval - time.Since(r.at)
+	return stateInterval - time.Since(p.stateAt)
 }
 
 // phase is what runs, and how far it is.
@@ -159,7 +154,10 @@ func (p *publisher) publish(r *retained, view *device.View) error {
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", r.topic, err)
 	}
-	r.published, r.at, r.sending = value, time.Now(), true
+	r.published, r.sending = value, true
+	if value == any(view.State) {
+		p.stateAt = time.Now()
+	}
 	p.sending = append(p.sending, sending{token: p.client.Publish(r.topic, 1, true, payload), retained: r})
 	return nil
 }

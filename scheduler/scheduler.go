@@ -20,6 +20,8 @@ const (
 	slack = time.Second
 	// maxLate is how late a run may be.
 	maxLate = time.Minute
+	// showInterval is the least time between two views, for each schedule in them.
+	showInterval = time.Millisecond
 	// endTimeout bounds how long Run waits, when it is told to end, for the store.
 	endTimeout = time.Second
 
@@ -66,6 +68,8 @@ type Scheduler struct {
 	looked  time.Time // when, in real time, it was last looked at
 	next    View      // what will be published
 	dirty   bool      // it is not what is published
+	urgent  bool      // and not only for what has become of runs
+	shown   time.Time // when it was published last
 }
 
 // A View is all schedules by name. It is never changed after it was published.
@@ -95,6 +99,7 @@ func New(c Config) (*Scheduler, error) {
 		s.known = latest(s.known, e.Through)
 		s.show(e)
 	}
+	s.dirty = true
 	s.publish()
 	return s, nil
 }
@@ -143,7 +148,9 @@ func (s *Scheduler) run(ctx context.Context) {
 	defer timer.Stop()
 	for first := true; ; first = false {
 		wait := s.look(first)
-		s.publish()
+		if later := s.publish(); later > 0 && (wait == 0 || later < wait) {
+			wait = later
+		}
 		timer.Stop()
 		if wait > 0 {
 			timer.Reset(wait)
@@ -172,7 +179,7 @@ func (s *Scheduler) look(first bool) (wait time.Duration) {
 	late := min(time.Since(s.looked)+slack, maxLate)
 	s.looked = time.Now()
 	if first {
-		late = 0 // it was not there
+		late, s.urgent = 0, true // it was not there
 	}
 	s.compare(now)
 	if !now.Before(s.known) {
@@ -239,7 +246,8 @@ func (s *Scheduler) apply(r request) {
 			s.known = time.Time{} // there is nothing left that could come again
 		}
 		delete(s.next, r.name)
-		s.dirty = true
+		s.dirty, s.urgent = true, true
+		s.publish() // before the answer
 		s.saver.add(r.name, nil, r.saved)
 		s.log.Info("schedule deleted", "schedule", r.name)
 		return
@@ -254,8 +262,10 @@ func (s *Scheduler) apply(r request) {
 	e.Schedule, e.Over = *r.schedule, false
 	e.times, _ = newTimes(e.Schedule, e.Since) // it was decoded
 	e.aim(latest(s.known, s.clock()))
-	s.saver.add(e.name, e.content(), r.saved)
 	s.show(e)
+	s.urgent = true
+	s.publish()
+	s.saver.add(e.name, e.content(), r.saved)
 	s.log.Info("schedule set", "schedule", e, "next_run", e.due)
 }
 
@@ -284,17 +294,24 @@ func (s *Scheduler) show(e *entry) {
 	s.dirty = true
 }
 
-func (s *Scheduler) publish() {
-	if !s.dirty && s.view.Load() != nil {
-		return
+// publish changes the view if it is not current. What has become of runs may have to wait, so that schedules
+// of which there are many are not published all the time; it returns how long.
+func (s *Scheduler) publish() (wait time.Duration) {
+	if !s.dirty {
+		return 0
 	}
-	s.dirty = false
+	interval := time.Duration(len(s.entries)) * showInterval
+	if wait := interval - time.Since(s.shown); wait > 0 && !s.urgent {
+		return wait
+	}
+	s.dirty, s.urgent, s.shown = false, false, time.Now()
 	view := maps.Clone(s.next)
 	s.view.Store(&view)
 	select {
 	case s.changed <- struct{}{}:
 	default:
 	}
+	return 0
 }
 
 func latest(a, b time.Time) time.Time {
