@@ -323,3 +323,29 @@ func TestAStoredScheduleThatCannotBeRead(t *testing.T) {
 		r.expect("2026-01-01T00:00:05Z")
 	})
 }
+
+// Many schedules that run all the time are not published all the time.
+func TestManyRunsArePublishedTogether(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		for _, name := range strings.Fields("a b c d e f g h i j") {
+			for _, tail := range strings.Fields("0 1 2 3 4 5 6 7 8 9") {
+				r.sleep(7 * time.Millisecond)
+				r.set(name+tail, `{"every_seconds":1,"operation":"refresh"}`)
+			}
+		}
+		views, last := 0, r.View()
+		for range 10_000 {
+			r.sleep(time.Millisecond)
+			if v := r.View(); v != last {
+				views, last = views+1, v
+			}
+		}
+		if views < 50 || views > 100 {
+			t.Errorf("1,000 runs in 10 s were published %d times, want once in 100 ms", views)
+		}
+		r.sleep(100 * time.Millisecond)
+		if s := r.status("j9"); s.LastOperation.State != "completed" {
+			t.Errorf("the last run is shown as %+v", s.LastOperation)
+		}
+	})
+}
