@@ -244,8 +244,13 @@ func TestAFrozenProcess(t *testing.T) {
 func TestAClockThatIsBehindTheOperations(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.Observe(device.Operation{ID: "1", Source: "mqtt", QueuedAt: r.now(), FinishedAt: new(r.now().Add(hour))})
+		r.set("tick", strings.Replace(everyFive, "{", `{"enabled":false,`, 1))
+		r.sleep(time.Minute)
+		if w := r.warning("clock"); w != "" {
+			t.Errorf("nothing waits for the clock, and the warning is %q", w)
+		}
 		r.set("tick", everyFive)
-		r.sleep(hour - 30*time.Second)
+		r.sleep(hour - 90*time.Second)
 		r.expect()
 		if w := r.warning("clock"); !strings.Contains(w, "it has been 2026-01-01T01:00:00Z already") {
 			t.Errorf("the warning is %q", w)

@@ -95,7 +95,7 @@ func inBubble(t *testing.T, test func(t *testing.T, r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		jump := new(atomic.Int64)
-		jump.Store(int64(date("2026-01-01T00:00:00Z").Sub(time.Now())))
+		jump.Store(int64(time.Until(date("2026-01-01T00:00:00Z"))))
 		test(t, startRig(t, new(scheduler.Memory), jump))
 	})
 }

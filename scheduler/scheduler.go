@@ -204,9 +204,10 @@ func (s *Scheduler) look(first bool) (wait time.Duration) {
 // clock is what the wall clock shows, and nothing of what has passed.
 func (s *Scheduler) clock() time.Time { return s.now().UTC().Round(0) }
 
-// compare warns of a clock that is behind.
+// compare warns of a clock that is behind, if a schedule waits for it.
 func (s *Scheduler) compare(now time.Time) {
-	if now.Add(slack).Before(s.known) {
+	waits := slices.ContainsFunc(s.entries, func(e *entry) bool { return !e.due.IsZero() })
+	if waits && now.Add(slack).Before(s.known) {
 		s.device.Warn("clock", fmt.Sprintf("The clock is behind: it has been %s already, and until then no schedule runs; "+
 			"set the clock, or if it is right now, delete the schedules and set them again", s.known.Format(time.RFC3339)))
 	} else {
