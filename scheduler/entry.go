@@ -50,8 +50,7 @@ type entry struct {
 	due   time.Time // the next run, or zero
 }
 
-// loadEntry continues with what was kept. Everything that was due by now has been missed, except what is
-// known to be still to come.
+// loadEntry continues with what was kept.
 func loadEntry(name string, content json.RawMessage) (*entry, error) {
 	e := &entry{name: name}
 	if err := json.Unmarshal(content, &e.record); err != nil {

@@ -20,8 +20,6 @@ const (
 	slack = time.Second
 	// maxLate is how late a run may be.
 	maxLate = time.Minute
-	// showInterval is the least time between two views, for each schedule in them.
-	showInterval = time.Millisecond
 	// endTimeout bounds how long Run waits, when it is told to end, for the store.
 	endTimeout = time.Second
 
@@ -72,9 +70,6 @@ type Scheduler struct {
 	shown   time.Time // when it was published last
 }
 
-// A View is all schedules by name. It is never changed after it was published.
-type View map[string]*Status
-
 // New makes a scheduler that continues from what the store holds.
 func New(c Config) (*Scheduler, error) {
 	kept, err := c.Store.LoadSchedules()
@@ -103,13 +98,6 @@ func New(c Config) (*Scheduler, error) {
 	s.publish()
 	return s, nil
 }
-
-// View returns the schedules as they are now.
-func (s *Scheduler) View() *View { return s.view.Load() }
-
-// Changed receives after View has changed. Changes that come faster than they are received are joined.
-// It has one receiver.
-func (s *Scheduler) Changed() <-chan struct{} { return s.changed }
 
 // Observe takes note of an operation of the device, or of a rejection. It never waits.
 func (s *Scheduler) Observe(op device.Operation) {
@@ -287,32 +275,6 @@ func (s *Scheduler) follow(c change) {
 // find returns where the schedule of that name is, or would be.
 func (s *Scheduler) find(name string) (int, bool) {
 	return slices.BinarySearchFunc(s.entries, name, func(e *entry, name string) int { return strings.Compare(e.name, name) })
-}
-
-// show has the schedule published as it is now.
-func (s *Scheduler) show(e *entry) {
-	s.next[e.name] = e.status()
-	s.dirty = true
-}
-
-// publish changes the view if it is not current. What has become of runs may have to wait, so that schedules
-// of which there are many are not published all the time; it returns how long.
-func (s *Scheduler) publish() (wait time.Duration) {
-	if !s.dirty {
-		return 0
-	}
-	interval := time.Duration(len(s.entries)) * showInterval
-	if wait := interval - time.Since(s.shown); wait > 0 && !s.urgent {
-		return wait
-	}
-	s.dirty, s.urgent, s.shown = false, false, time.Now()
-	view := maps.Clone(s.next)
-	s.view.Store(&view)
-	select {
-	case s.changed <- struct{}{}:
-	default:
-	}
-	return 0
 }
 
 func latest(a, b time.Time) time.Time {
