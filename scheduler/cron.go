@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,7 +31,8 @@ var cronFields = [5]struct {
 	{"day of the week", "0 to 6, where 0 is Sunday, or sun to sat", cron.NewParser(cron.Dow)},
 }
 
-// cronField is what a field looks like. The parser alone would take more: *-5 as *, for example.
+// cronField is what a field looks like. The parser alone would take more, *-5 as *, for example, and it panics
+// on a TZ= that nothing follows.
 var cronField = regexp.MustCompile(`^(\*|\w+(-\w+)?)(/\d+)?(,(\*|\w+(-\w+)?)(/\d+)?)*$`)
 
 // cronParser takes what has been looked at.
@@ -48,32 +50,50 @@ type cronTimes struct {
 func parseCron(text string, zone *time.Location) (*cronTimes, error) {
 	fields := strings.Fields(text)
 	switch {
+	case strings.Contains(text, "TZ="):
+		return nil, payload.Invalid("cron is %q; give the time zone in the field timezone", payload.Shorten(text))
 	case strings.HasPrefix(text, "@every"):
 		return nil, payload.Invalid("cron is %q; for a period, give every_seconds instead", payload.Shorten(text))
 	case strings.HasPrefix(text, "@") && !slices.Contains(descriptors, text):
 		return nil, payload.Invalid("cron is %q; it must be one of %s, or five fields", payload.Shorten(text), payload.Join(descriptors))
 	case strings.HasPrefix(text, "@"):
-	case strings.HasPrefix(text, "TZ="), strings.HasPrefix(text, "CRON_TZ="):
-		return nil, payload.Invalid("cron is %q; give the time zone in the field timezone", payload.Shorten(text))
 	case len(fields) != len(cronFields):
 		return nil, payload.Invalid(`cron is %q, which has %d fields; it must have five, minute, hour, day of the month, month, day of the week, as in "0 8 * * 1-5"`,
 			payload.Shorten(text), len(fields))
 	default:
 		for i, f := range cronFields {
-			_, err := f.parser.Parse(fields[i])
-			if err != nil || !cronField.MatchString(fields[i]) {
+			valid := cronField.MatchString(fields[i])
+			if valid {
+				_, err := parseSpec(f.parser, fields[i])
+				valid = err == nil
+			}
+			if !valid {
 				return nil, payload.Invalid("the %s of cron is %q; it must be %s, or * for all, and may be a list as in 1,2, a range as in 1-5 or steps as in */2",
 					f.name, payload.Shorten(fields[i]), f.values)
 			}
 		}
 	}
-	parsed, err := cronParser.Parse(text)
+	spec, err := parseSpec(cronParser, strings.Join(fields, " "))
 	if err != nil {
 		return nil, payload.Invalid("cron is %q: %w", payload.Shorten(text), err)
 	}
-	c := &cronTimes{spec: *parsed.(*cron.SpecSchedule), zone: zone}
+	c := &cronTimes{spec: *spec, zone: zone}
 	c.fixed = text != "@hourly" && (len(fields) == 1 || !strings.Contains(fields[0]+fields[1], "*"))
 	return c, nil
+}
+
+// parseSpec has the parser read a text. A panic of the parser, which has had some, is an error.
+func parseSpec(parser cron.Parser, text string) (spec *cron.SpecSchedule, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("it cannot be read: %v", p)
+		}
+	}()
+	schedule, err := parser.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return schedule.(*cron.SpecSchedule), nil
 }
 
 // next returns the first time after t, or the zero time when there is none for years.

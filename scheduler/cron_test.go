@@ -1,6 +1,7 @@
 package scheduler_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -117,8 +118,16 @@ func TestANightOnWhichAnHourComesTwice(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, text := range []string{"0 8 * * 1-5", "CRON_TZ=UTC", "@daily", "@every 1s", "*/0 * * * *", "0 0 30 2 *", ", , , , ,", "1-2-3 * * * *"} {
+	for _, text := range []string{"0 8 * * 1-5", "CRON_TZ=UTC", "@daily", "@every 1s", "*/0 * * * *", "0 0 30 2 *", ", , , , ,", "1-2-3 * * * *", " @daily", "@"} {
 		f.Add(text, "America/Toronto")
+	}
+	for i := range 5 {
+		for _, text := range []string{"TZ=UTC", "CRON_TZ=UTC", "TZ=", "CRON_TZ"} {
+			fields := strings.Fields("0 8 * * *")
+			fields[i] = text
+			f.Add(strings.Join(fields, " "), "UTC")
+			f.Add(" "+strings.Join(fields, " "), "UTC")
+		}
 	}
 	f.Fuzz(func(t *testing.T, cron, timezone string) {
 		from := date("2026-01-01T00:00:00Z")

@@ -91,6 +91,10 @@ func TestDecodeRefusesWhatIsNotExactlyASchedule(t *testing.T) {
 		{cron("CRON_TZ=UTC"), "give the time zone in the field timezone"},
 		{cron("CRON_TZ=UTC 0 8 * * *"), "give the time zone in the field timezone"},
 		{cron("TZ=UTC 0 8 * * *"), "give the time zone in the field timezone"},
+		{cron(" TZ=UTC 0 8 * *"), "give the time zone in the field timezone"},
+		{cron("0 TZ=UTC * * *"), "give the time zone in the field timezone"},
+		{cron("0 8 * * CRON_TZ=UTC"), "give the time zone in the field timezone"},
+		{cron("0 8 * * TZ"), `the day of the week of cron is "TZ"`},
 		{cron("0 0 30 2 *"), `cron is "0 0 30 2 *", which is never`},
 	} {
 		_, err := scheduler.Decode([]byte(test.text))
