@@ -154,7 +154,7 @@ func (l *Link) commandSession(ctx context.Context, client paho.Client, up func()
 		return nil
 	}
 	l.copies.lost(commandWay)
-	p := newPublisher(client, l.topics, l.device, l.schedules, l.config.Lines.lines)
+	p := newPublisher(client, l.topics, l.device, l.schedules, l.config.Lines.lines, l.log)
 	err := l.serve(ctx, client, p, up)
 	if ctx.Err() != nil && client.IsConnectionOpen() { // the program ends, not the connection
 		return p.farewell()

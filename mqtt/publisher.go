@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -29,7 +30,8 @@ type publisher struct {
 	topics    Topics
 	device    *device.Device
 	schedules Schedules
-	log       <-chan []byte
+	lines     <-chan []byte
+	log       *slog.Logger
 
 	offline  chan struct{} // receives when somebody has published that the device is away
 	retained []*retained
@@ -45,6 +47,7 @@ type retained struct {
 	value     func(*device.View) any // a pointer: another one is another value
 	published any
 	sending   bool // the broker has not acknowledged it
+	unwritten bool // what it showed last could not be encoded
 }
 
 // A sending is a message on its way to the broker: an event or what a retained topic shows.
@@ -54,9 +57,9 @@ type sending struct {
 	retained *retained
 }
 
-func newPublisher(client paho.Client, topics Topics, d *device.Device, s Schedules, log <-chan []byte) *publisher {
+func newPublisher(client paho.Client, topics Topics, d *device.Device, s Schedules, lines <-chan []byte, log *slog.Logger) *publisher {
 	return &publisher{
-		client: client, topics: topics, device: d, schedules: s, log: log, offline: make(chan struct{}, 1),
+		client: client, topics: topics, device: d, schedules: s, lines: lines, log: log, offline: make(chan struct{}, 1),
 		retained: []*retained{
 			{topic: topics.State(), value: func(v *device.View) any { return v.State }},
 			{topic: topics.Health(), value: func(v *device.View) any { return v.Health }},
@@ -73,13 +76,8 @@ func (p *publisher) run(ctx context.Context) error {
 	defer later.Stop()
 	p.reassert() // said first when everything current has been published
 	for {
-		wait, err := p.publishView()
-		if err != nil {
-			return err
-		}
-		if err := p.publishEvents(); err != nil {
-			return err
-		}
+		wait := p.publishView()
+		p.publishEvents()
 		if wait > 0 {
 			later.Reset(wait)
 		}
@@ -96,7 +94,7 @@ func (p *publisher) run(ctx context.Context) error {
 			}
 		case <-p.offline:
 			p.client.Publish(p.topics.Availability(), 1, true, Online)
-		case line := <-p.log:
+		case line := <-p.lines:
 			p.client.Publish(p.topics.Log(), 0, false, line)
 		}
 	}
@@ -112,7 +110,7 @@ func (p *publisher) reassert() {
 
 // publishView publishes what has changed, each topic when the broker has taken its last message. The
 // state of a turning carousel may have to wait.
-func (p *publisher) publishView() (wait time.Duration, err error) {
+func (p *publisher) publishView() (wait time.Duration) {
 	view := p.device.View()
 	for _, r := range p.retained {
 		if r.sending || r.value(view) == r.published {
@@ -123,11 +121,9 @@ func (p *publisher) publishView() (wait time.Duration, err error) {
 				continue
 			}
 		}
-		if err := p.publish(r, view); err != nil {
-			return 0, err
-		}
+		p.publish(r, view)
 	}
-	return wait, nil
+	return wait
 }
 
 // stateWait is how long a state must wait for its turn. What people act on goes at once; angles, and
@@ -148,30 +144,36 @@ func phase(s *device.Snapshot) string {
 	return string(s.Operation.State) + " " + s.Operation.ID
 }
 
-func (p *publisher) publish(r *retained, view *device.View) error {
+// publish publishes what a topic shows now. What cannot be encoded leaves what the topic showed before: all else
+// goes on.
+func (p *publisher) publish(r *retained, view *device.View) {
 	value := r.value(view)
 	payload, err := json.Marshal(value)
+	r.published = value
 	if err != nil {
-		return fmt.Errorf("encode %s: %w", r.topic, err)
+		if !r.unwritten {
+			p.log.Error("cannot encode what a topic shows", "topic", r.topic, "error", err)
+		}
+		r.unwritten = true
+		return
 	}
-	r.published, r.sending = value, true
+	r.sending, r.unwritten = true, false
 	if value == any(view.State) {
 		p.stateAt = time.Now()
 	}
 	p.sending = append(p.sending, sending{token: p.client.Publish(r.topic, 1, true, payload), retained: r})
-	return nil
 }
 
-func (p *publisher) publishEvents() error {
+func (p *publisher) publishEvents() {
 	for _, e := range p.device.Outbox().After(p.sent, max(0, window-len(p.sending))) {
+		p.sent = e.Sequence
 		payload, err := json.Marshal(e)
 		if err != nil {
-			return fmt.Errorf("encode an operation: %w", err)
+			p.log.Error("cannot encode an operation", "id", e.Operation.ID, "error", err)
+			continue
 		}
-		p.sent = e.Sequence
 		p.sending = append(p.sending, sending{token: p.client.Publish(p.topics.Operation(), 1, false, payload), event: e.Sequence})
 	}
-	return nil
 }
 
 // oldest receives when the oldest message on its way is acknowledged.
@@ -201,9 +203,7 @@ func (p *publisher) farewell() error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), farewellTimeout, errFarewell)
 	defer cancel()
 	for {
-		if err := p.publishEvents(); err != nil {
-			return err
-		}
+		p.publishEvents()
 		if len(p.sending) == 0 {
 			break
 		}
@@ -217,9 +217,7 @@ func (p *publisher) farewell() error {
 	view := p.device.View()
 	for _, r := range p.retained {
 		if r.value(view) != r.published {
-			if err := p.publish(r, view); err != nil {
-				return err
-			}
+			p.publish(r, view)
 		}
 	}
 	// Acknowledgements come in the order of the messages: the last one stands for all.

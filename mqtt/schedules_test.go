@@ -3,6 +3,7 @@ package mqtt_test
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +17,7 @@ type fakeSchedules struct {
 	changed chan struct{}
 
 	mu   sync.Mutex
-	view *map[string]string
+	view any // a pointer
 }
 
 var _ mqtt.Schedules = (*fakeSchedules)(nil)
@@ -37,11 +38,12 @@ func (f *fakeSchedules) Command(name string, text []byte) (device.Command, error
 	return c, nil
 }
 
-func (f *fakeSchedules) set(name, text string) {
+func (f *fakeSchedules) set(name, text string) { f.show(&map[string]string{name: text}) }
+
+func (f *fakeSchedules) show(view any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	view := map[string]string{name: text}
-	f.view = &view
+	f.view = view
 	select {
 	case f.changed <- struct{}{}:
 	default:
@@ -96,4 +98,26 @@ func TestLinkTakesAndPublishesSchedules(t *testing.T) {
 	if view, _ := r.schedules.View().(*map[string]string); len(*view) > 0 {
 		t.Errorf("it has set %v", *view)
 	}
+}
+
+// What cannot be encoded leaves its topic as it was, and everything else goes on.
+func TestASessionOutlivesWhatCannotBeEncoded(t *testing.T) {
+	b := listen(t, "127.0.0.1:0")
+	w := watch(t, b.Addr())
+	r := newResort(t, b.Addr().String())
+	w.untilIs("plate-resort/lab/schedules", `{}`)
+	w.untilIs("plate-resort/lab/availability", mqtt.Online)
+	r.schedules.show(&map[string]float64{"tick": math.NaN()})
+	w.publish("plate-resort/lab/schedules/tick/set", "{}")
+	for {
+		m := w.next()
+		if m.Topic() == "plate-resort/lab/availability" {
+			t.Fatalf("the session has ended: the availability is %s", m.Payload())
+		}
+		if m.Topic() == "plate-resort/lab/operation" {
+			break // the answer
+		}
+	}
+	r.schedules.show(&map[string]float64{"tick": 1})
+	w.untilIs("plate-resort/lab/schedules", `{"tick":1}`)
 }

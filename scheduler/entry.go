@@ -112,10 +112,8 @@ func (e *entry) status() *Status {
 	return &s
 }
 
-func (e *entry) content() json.RawMessage {
-	content, _ := json.Marshal(e.record) // as [Schedule.content]
-	return content
-}
+// content is what is kept.
+func (e *entry) content() (json.RawMessage, error) { return json.Marshal(e.record) }
 
 // LogValue implements [slog.LogValuer].
 func (e *entry) LogValue() slog.Value { return slog.StringValue(e.name) }

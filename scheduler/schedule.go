@@ -92,7 +92,13 @@ func decode(fields map[string]json.RawMessage) (Schedule, error) {
 	if _, err := newTimes(s, time.Time{}); err != nil {
 		return s, err
 	}
-	return s, s.decodeParameters(fields["parameters"])
+	if err := s.decodeParameters(fields["parameters"]); err != nil {
+		return s, err
+	}
+	if _, err := json.Marshal(s); err != nil {
+		return s, payload.Invalid("it cannot be kept: %w", err)
+	}
+	return s, nil
 }
 
 // oneOf refuses none of the fields and more than one.
@@ -144,7 +150,7 @@ func (s Schedule) Runs(set time.Time, n int) (runs []time.Time) {
 // content is the schedule as it is sent, without what goes without saying in it left out: schedules that say
 // the same have the same.
 func (s Schedule) content() json.RawMessage {
-	content, _ := json.Marshal(s) // of numbers that have been read from JSON, it cannot fail
+	content, _ := json.Marshal(s) // decode has tried
 	return content
 }
 

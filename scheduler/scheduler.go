@@ -219,8 +219,19 @@ func (s *Scheduler) take(e *entry, late time.Duration) {
 		e.LastRun, e.LastOperation = &at, &Operation{ID: s.newID(), State: device.Queued}
 		s.device.Submit(device.Command{ID: e.LastOperation.ID, Name: e.Operation, Parameters: e.Parameters, Source: source + e.name})
 	}
-	s.saver.add(e.name, e.content(), nil)
+	s.save(e, nil)
 	s.show(e)
+}
+
+// save has a schedule kept as it is now. What cannot be written leaves what was kept of it before.
+func (s *Scheduler) save(e *entry, saved chan<- struct{}) {
+	content, err := e.content()
+	if err != nil {
+		s.log.Error("a schedule cannot be stored", "schedule", e, "error", err)
+		s.device.Warn("schedule "+e.name, fmt.Sprintf("The schedule %q cannot be stored; set it again", e.name))
+		return
+	}
+	s.saver.add(e.name, content, saved)
 }
 
 // apply sets or deletes a schedule.
@@ -254,7 +265,7 @@ func (s *Scheduler) apply(r request) {
 	s.show(e)
 	s.urgent = true
 	s.publish()
-	s.saver.add(e.name, e.content(), r.saved)
+	s.save(e, r.saved)
 	s.log.Info("schedule set", "schedule", e, "next_run", e.due)
 }
 
@@ -267,7 +278,7 @@ func (s *Scheduler) follow(c change) {
 	e := s.entries[i]
 	e.LastOperation = &c.operation
 	if c.operation.ended() {
-		s.saver.add(e.name, e.content(), nil)
+		s.save(e, nil)
 	}
 	s.show(e)
 }

@@ -9,6 +9,8 @@ import (
 const (
 	// maxEvery is the longest period, in seconds: a year.
 	maxEvery = 366 * 24 * 3600
+	// firstYear and lastYear are those of an at. They can be written in any time zone.
+	firstYear, lastYear = 2000, 9998
 	// maxMissed is how many times of a cron expression are counted for one outage. A week has 10,080 minutes.
 	maxMissed = 10_080
 )
@@ -30,6 +32,9 @@ func newTimes(s Schedule, since time.Time) (t times, err error) {
 	switch {
 	case s.At != nil:
 		t.at = *s.At
+		if year := t.at.UTC().Year(); year < firstYear || year > lastYear {
+			return t, payload.Invalid("at is in the year %d; it must be from %d to %d", year, firstYear, lastYear)
+		}
 	case s.EverySeconds != nil:
 		if *s.EverySeconds < 1 || *s.EverySeconds > maxEvery {
 			return t, payload.Invalid("every_seconds is %d; it must be from 1 to %d", *s.EverySeconds, maxEvery)
