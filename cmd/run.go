@@ -129,6 +129,7 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, op
 		Store:  kept,
 		NewID:  newID,
 		Now:    time.Now,
+		Gather: gather,
 		Log:    log.With("part", "scheduler"),
 	})
 	if err != nil {
@@ -150,7 +151,9 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, op
 
 	log.Info("plate-resort is starting", "device", s.deviceID, "brokers", s.brokers, "port", s.port)
 	defer start(m.Run)()
-	defer start(func(context.Context) error { return planner.Run(ctx) })() // which ends before the device refuses its runs
+	// The scheduler ends together with the device, which halts at once and then waits for the answers to the
+	// schedules that were set: they are stored by then, or were not taken.
+	defer start(func(context.Context) error { return planner.Run(ctx) })()
 	return d.Run(ctx, start(link.Run))
 }
 

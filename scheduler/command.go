@@ -11,9 +11,6 @@ import (
 	"github.com/plate-resort/plate-resort/device/payload"
 )
 
-// saveTimeout is how long a schedule that is set waits for the store. It counts all the same.
-const saveTimeout = 2 * time.Second
-
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 
 // CheckName refuses what is no name of a schedule.
@@ -99,8 +96,13 @@ func (s *Scheduler) request(r request, check func(old *Schedule) *device.Error) 
 		defer timeout.Stop()
 		select {
 		case <-saved:
-		case <-timeout.C: // the saver says so
+		case <-timeout.C: // it counts all the same, and the saver has warned
 		case <-s.ended:
+			select {
+			case <-saved:
+			default:
+				return errShutDown
+			}
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -10,11 +10,14 @@ import (
 // maxSchedules is how many schedules a device has.
 const maxSchedules = 1000
 
+var errShutDown = device.Errorf(device.CodeInterrupted, "the device is shutting down, and the schedule is not stored; send it again when it is back")
+
 // An inbox holds what has come for Run. It is safe for concurrent use, and nobody waits for it.
 type inbox struct {
 	arrived chan struct{} // receives after something has come
 
 	mu       sync.Mutex
+	closed   bool
 	known    map[string]Schedule // by name, as they will be when Run has seen the requests
 	requests []request
 	changes  []change
@@ -48,6 +51,8 @@ func (i *inbox) put(r request, check func(old *Schedule) *device.Error) (saved <
 		old = &s
 	}
 	switch {
+	case i.closed:
+		return nil, errShutDown
 	case old != nil && r.schedule != nil && old.same(*r.schedule):
 		return nil, nil
 	case old == nil && len(i.known) >= maxSchedules && r.schedule != nil:
@@ -83,6 +88,13 @@ func (i *inbox) announce() {
 	case i.arrived <- struct{}{}:
 	default:
 	}
+}
+
+// close refuses the requests that come from now on.
+func (i *inbox) close() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.closed = true
 }
 
 // take returns what has come, each kind in its order, and leaves the inbox empty.

@@ -102,10 +102,15 @@ func inBubble(t *testing.T, test func(t *testing.T, r *rig)) {
 
 func startRig(t *testing.T, store scheduler.Store, jump *atomic.Int64) *rig {
 	t.Helper()
+	return startGathering(t, store, jump, 0)
+}
+
+func startGathering(t *testing.T, store scheduler.Store, jump *atomic.Int64, gather time.Duration) *rig {
+	t.Helper()
 	now := func() time.Time { return time.Now().Add(time.Duration(jump.Load())) }
 	r := &rig{t: t, store: store, jump: jump, lab: &lab{now: now, warnings: make(map[string]string)}}
 	s, err := scheduler.New(scheduler.Config{
-		Device: r.lab, Store: store, NewID: newID, Now: now, Log: slog.New(slog.DiscardHandler),
+		Device: r.lab, Store: store, NewID: newID, Now: now, Gather: gather, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

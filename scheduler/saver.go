@@ -2,30 +2,39 @@ package scheduler
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"maps"
 	"sync"
 	"time"
 )
 
-// saveInterval is the time between two attempts to save what could not be saved.
-const saveInterval = time.Second
+const (
+	// saveInterval is the time between two attempts to save what could not be saved.
+	saveInterval = time.Second
+	// saveTimeout is how long the store may take before there is a warning, and how long a schedule that is set
+	// waits for it.
+	saveTimeout = 2 * time.Second
+)
 
 // A saver hands schedules to the store on a goroutine of its own, all that have changed since the last time
 // at once.
 type saver struct {
-	store Store
-	warn  func(message string) // "" takes it back
-	log   *slog.Logger
-	added chan struct{}
+	store  Store
+	gather time.Duration
+	warn   func(message string) // "" takes it back
+	log    *slog.Logger
+	added  chan struct{}
 
 	mu      sync.Mutex
 	changed map[string]json.RawMessage // nil is deleted
 	saved   []chan<- struct{}          // closed when what has changed so far is saved
+	saving  bool                       // the store is at it
+	trouble string                     // what there is a warning of
 }
 
-func newSaver(store Store, warn func(string), log *slog.Logger) *saver {
-	return &saver{store: store, warn: warn, log: log, added: make(chan struct{}, 1), changed: make(map[string]json.RawMessage)}
+func newSaver(store Store, gather time.Duration, warn func(string), log *slog.Logger) *saver {
+	return &saver{store: store, gather: gather, warn: warn, log: log, added: make(chan struct{}, 1), changed: make(map[string]json.RawMessage)}
 }
 
 // add takes the newest content of a schedule, nil when it is deleted. If saved is not nil it is closed once
@@ -46,51 +55,79 @@ func (s *saver) add(name string, content json.RawMessage, saved chan<- struct{})
 // run saves what is added until done is closed, and then what is left.
 func (s *saver) run(done <-chan struct{}) {
 	var retry <-chan time.Time
-	failed := false
 	for {
 		ending := false
 		select {
 		case <-s.added:
+			if s.gather > 0 {
+				time.Sleep(s.gather)
+			}
 		case <-retry:
 		case <-done:
 			ending = true
 		}
-		err := s.flush()
-		switch {
-		case err != nil:
+		if !s.flush() {
 			retry = time.After(saveInterval)
-			s.warn("Schedules cannot be stored and would be lost with the process: " + err.Error())
-			if !failed {
-				s.log.Error("cannot store schedules, they would be lost with the process", "error", err)
-			}
-		case failed:
-			s.warn("")
 		}
-		failed = err != nil
 		if ending {
 			return
 		}
 	}
 }
 
-// flush saves what has changed. What could not be saved is kept for the next time.
-func (s *saver) flush() error {
+// flush saves what has changed, and reports whether it is saved. What is not is kept for the next time.
+func (s *saver) flush() bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	changed, saved := s.changed, s.saved
-	s.changed, s.saved = make(map[string]json.RawMessage), nil
-	s.mu.Unlock()
 	if len(changed) == 0 {
-		return nil
+		return true
 	}
-	if err := s.store.SaveSchedules(changed); err != nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
+	s.changed, s.saved = make(map[string]json.RawMessage), nil
+	if err := s.save(changed); err != nil {
 		maps.Copy(changed, s.changed) // what is newer
 		s.changed, s.saved = changed, append(saved, s.saved...)
-		return err
+		s.tell(err.Error())
+		return false
 	}
 	for _, c := range saved {
 		close(c)
 	}
-	return nil
+	s.tell("")
+	return true
+}
+
+// The following two are for those who hold the mutex.
+
+// save waits for the store, without the mutex.
+func (s *saver) save(changed map[string]json.RawMessage) error {
+	s.saving = true
+	s.mu.Unlock()
+	watch := time.AfterFunc(saveTimeout, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.saving {
+			s.tell(fmt.Sprintf("the disk has not taken them for %v; see whether it is failing or busy", saveTimeout))
+		}
+	})
+	err := s.store.SaveSchedules(changed)
+	watch.Stop()
+	s.mu.Lock()
+	s.saving = false
+	return err
+}
+
+// tell warns of what is the matter with the store; "" takes it back.
+func (s *saver) tell(trouble string) {
+	if trouble == s.trouble {
+		return
+	}
+	s.trouble = trouble
+	if trouble == "" {
+		s.warn("")
+		s.log.Info("schedules are stored again")
+		return
+	}
+	s.warn("Schedules are not stored and would be lost with the process: " + trouble)
+	s.log.Error("cannot store schedules, they would be lost with the process", "error", trouble)
 }

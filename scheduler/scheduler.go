@@ -20,8 +20,9 @@ const (
 	slack = time.Second
 	// maxLate is how late a run may be.
 	maxLate = time.Minute
-	// endTimeout bounds how long Run waits, when it is told to end, for the store.
-	endTimeout = time.Second
+	// endTimeout bounds how long Run waits, when it is told to end, for the store. The device waits a second for
+	// what is under way, and so for the answers.
+	endTimeout = 800 * time.Millisecond
 
 	// source is followed by the schedule's name in the source of a run's operation.
 	source = "schedule:"
@@ -45,6 +46,7 @@ type Config struct {
 	Store  Store
 	NewID  func() string    // makes an id for an operation
 	Now    func() time.Time // the wall clock
+	Gather time.Duration    // how long what has changed waits for more to be stored with it
 	Log    *slog.Logger
 }
 
@@ -56,7 +58,7 @@ type Scheduler struct {
 	log     *slog.Logger
 	saver   *saver
 	inbox   *inbox
-	ended   chan struct{} // closed when Run has ended
+	ended   chan struct{} // closed when nothing more will be stored
 	changed chan struct{}
 	view    atomic.Pointer[View]
 
@@ -78,7 +80,7 @@ func New(c Config) (*Scheduler, error) {
 	}
 	s := &Scheduler{
 		device: c.Device, newID: c.NewID, now: c.Now, log: c.Log,
-		saver: newSaver(c.Store, func(message string) { c.Device.Warn("schedules", message) }, c.Log),
+		saver: newSaver(c.Store, c.Gather, func(message string) { c.Device.Warn("schedules", message) }, c.Log),
 		inbox: newInbox(), ended: make(chan struct{}), changed: make(chan struct{}, 1),
 		next: make(View),
 	}
@@ -112,8 +114,8 @@ func (s *Scheduler) Observe(op device.Operation) {
 	s.inbox.observe(at, c)
 }
 
-// Run runs the schedules until ctx ends, and returns when they are stored. It waits for a store that hangs,
-// but not for long. It is called once.
+// Run runs the schedules until ctx ends. Then it refuses requests, and returns when those that it has taken are
+// stored. It waits for a store that hangs, but not for long. It is called once.
 func (s *Scheduler) Run(ctx context.Context) error {
 	stopSaver, saverDone := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -121,13 +123,16 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		s.saver.run(stopSaver)
 	}()
 	s.run(ctx)
-	close(s.ended)
+	s.inbox.close()
+	s.open()
+	s.publish()
 	close(stopSaver)
 	select {
 	case <-saverDone:
 	case <-time.After(endTimeout):
 		s.log.Error("the last schedules could not be stored in time", "timeout", endTimeout)
 	}
+	close(s.ended)
 	return nil
 }
 
@@ -152,9 +157,8 @@ func (s *Scheduler) run(ctx context.Context) {
 	}
 }
 
-// look does what is due, and takes note of what has come. It returns how long nothing will be due, or 0
-// when nothing ever will.
-func (s *Scheduler) look(first bool) (wait time.Duration) {
+// open takes note of what has come.
+func (s *Scheduler) open() {
 	requests, changes, seen := s.inbox.take()
 	s.known = latest(s.known, seen)
 	for _, r := range requests {
@@ -163,6 +167,12 @@ func (s *Scheduler) look(first bool) (wait time.Duration) {
 	for _, c := range changes {
 		s.follow(c)
 	}
+}
+
+// look does what is due, and takes note of what has come. It returns how long nothing will be due, or 0
+// when nothing ever will.
+func (s *Scheduler) look(first bool) (wait time.Duration) {
+	s.open()
 	now := s.clock()
 	late := min(time.Since(s.looked)+slack, maxLate)
 	s.looked = time.Now()

@@ -281,6 +281,33 @@ func TestAStoreThatFails(t *testing.T) {
 	})
 }
 
+// A slowStore counts how often it saves, which takes a disk's time.
+type slowStore struct {
+	scheduler.Memory
+	saves int
+}
+
+func (s *slowStore) SaveSchedules(schedules map[string]json.RawMessage) error {
+	s.saves++
+	time.Sleep(10 * time.Millisecond)
+	return s.Memory.SaveSchedules(schedules)
+}
+
+func TestSchedulesAreStoredTogether(t *testing.T) {
+	inBubble(t, func(t *testing.T, first *rig) {
+		store := new(slowStore)
+		r := startGathering(t, store, first.jump, 3*time.Millisecond)
+		for i := range 10 {
+			r.begin(fmt.Sprint("n", i), everyFive)
+			time.Sleep(200 * time.Microsecond)
+		}
+		r.stop()
+		if store.saves != 1 {
+			t.Errorf("ten schedules within 2 ms were stored in %d times, want 1", store.saves)
+		}
+	})
+}
+
 func TestAStoreThatHangsHoldsNothingUp(t *testing.T) {
 	inBubble(t, func(t *testing.T, first *rig) {
 		store := &brokenStore{broken: make(chan struct{}), hangs: make(chan struct{})}
@@ -290,6 +317,9 @@ func TestAStoreThatHangsHoldsNothingUp(t *testing.T) {
 		r.set("tick", everyFive)
 		if took := time.Since(began); took != 2*time.Second {
 			t.Errorf("the answer took %v, want 2 s", took)
+		}
+		if w := r.warning("schedules"); !strings.Contains(w, "the disk has not taken them for 2s") {
+			t.Errorf("the warning is %q", w)
 		}
 		r.sleep(9 * time.Second)
 		r.expect("2026-01-01T00:00:05Z", "2026-01-01T00:00:10Z")
