@@ -1,6 +1,7 @@
 package scheduler_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -203,6 +204,79 @@ func TestWhoDeletesAllTrustsTheClock(t *testing.T) {
 		r.set("tick", everyFive)
 		r.sleep(6 * time.Second)
 		r.expect(set.Add(5 * time.Second).Format(time.RFC3339Nano))
+	})
+}
+
+// What the device has stored while its clock was ahead does not hold up the schedules for ever, though it is told
+// again at each start.
+func TestAClockThatWasAheadOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		ahead := device.Operation{ID: "1", Source: "mqtt", QueuedAt: r.now().Add(50 * year)}
+		r.Observe(ahead)
+		r.set("tick", everyFive)
+		r.set("tock", everyFive)
+		r.sleep(time.Minute)
+		r.set("tick", `{"delete":true}`)
+		r.set("tick", everyFive)
+		r.sleep(time.Minute)
+		r.expect() // not all were deleted
+		if w := r.warning("clock"); !strings.Contains(w, "it has been 2075-12-20T00:00:00Z already") || !strings.Contains(w, "delete all schedules first") {
+			t.Errorf("the warning is %q", w)
+		}
+		r.set("tick", `{"delete":true}`)
+		r.set("tock", `{"delete":true}`)
+		r.set("tick", everyFive)
+		r.Observe(ahead)
+		r.sleep(6 * time.Second)
+		r.expect("2026-01-01T00:02:05Z")
+		r = r.restart(0)
+		r.Observe(ahead)
+		r.sleep(5 * time.Second)
+		r.expect("2026-01-01T00:02:10Z")
+		if w := r.warning("clock"); w != "" {
+			t.Error(w)
+		}
+
+		// It is ahead again, further.
+		r.Observe(device.Operation{ID: "2", Source: "mqtt", QueuedAt: r.now().Add(60 * year)})
+		r.sleep(time.Minute)
+		r.expect()
+	})
+}
+
+// An at that is taken comes, or is said to be missed.
+func TestAnAtWhileTheClockIsBehind(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.Observe(device.Operation{ID: "1", Source: "mqtt", QueuedAt: r.now().Add(24 * hour)})
+		const early = `{"at":"2026-01-01T06:00:00Z","operation":"home"}`
+		r.refused("once", early, "at is 2026-01-01T06:00:00Z, and it has been 2026-01-02T00:00:00Z already, though the device's clock says 2026-01-01T00:00:00Z")
+		var refusal *device.Error
+		if err := r.try("once", early); !errors.As(err, &refusal) || refusal.Code != device.CodeClockUntrusted {
+			t.Errorf("it was answered with %v", err)
+		}
+		r.set("paused", strings.Replace(early, "{", `{"enabled":false,`, 1))
+		r.set("once", `{"at":"2026-01-02T06:00:00Z","operation":"home"}`)
+		r.sleep(48 * hour)
+		r.expect("2026-01-02T06:00:00Z")
+	})
+}
+
+func TestAnAtThatPassesBeforeItIsLookedAt(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.set("a", `{"at":"2026-01-01T00:00:04Z","operation":"home"}`)
+		r.lab.become(func(l *lab) { l.freeze = time.Second })
+		time.Sleep(4500 * time.Millisecond) // Run is at the run of a until :05
+		if err := r.begin("b", `{"at":"2026-01-01T00:00:04.8Z","operation":"home"}`)(); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			r.sleep(hour)
+			r.counted("b", 1, 0)
+			if s := r.status("b"); s.Enabled || s.NextRun != nil || s.LastRun != nil {
+				t.Errorf("it is published as %+v", s)
+			}
+			r = r.restart(0)
+		}
 	})
 }
 

@@ -64,9 +64,10 @@ func (s *Scheduler) Command(name string, text []byte) (device.Command, error) {
 // set has a schedule set, unless the device would not carry it out. What says nothing new changes nothing.
 func (s *Scheduler) set(name string, schedule Schedule) (func(context.Context) error, *device.Error) {
 	return s.request(request{name: name, schedule: &schedule}, func(*Schedule) *device.Error {
-		if at := schedule.At; at != nil && schedule.Enabled && !at.After(s.now()) {
-			return device.Errorf(device.CodeInvalidPayload, "at is %s, which has passed: the device's clock says %s",
-				at.Format(time.RFC3339), s.now().UTC().Format(time.RFC3339))
+		if schedule.At != nil && schedule.Enabled {
+			if err := s.isToCome(*schedule.At); err != nil {
+				return err
+			}
 		}
 		err := s.device.Validate(device.Command{Name: schedule.Operation, Parameters: schedule.Parameters})
 		var refusal *device.Error
@@ -75,6 +76,21 @@ func (s *Scheduler) set(name string, schedule Schedule) (func(context.Context) e
 		}
 		return nil
 	})
+}
+
+// isToCome refuses a time that would never come.
+func (s *Scheduler) isToCome(at time.Time) *device.Error {
+	now, known := s.clock.now(), s.clock.latest()
+	switch {
+	case at.After(latest(now, known)):
+		return nil
+	case at.After(now) && s.clock.behind():
+		return device.Errorf(device.CodeClockUntrusted, "at is %s, and it has been %s already, though the device's clock says %s; "+
+			"set the clock, or if it is right now and was ahead then, delete all schedules first and then set them again",
+			at.Format(time.RFC3339), known.Format(time.RFC3339), now.Format(time.RFC3339))
+	}
+	return device.Errorf(device.CodeInvalidPayload, "at is %s, which has passed: the device's clock says %s",
+		at.Format(time.RFC3339), now.Format(time.RFC3339))
 }
 
 func (s *Scheduler) delete(name string) (func(context.Context) error, *device.Error) {

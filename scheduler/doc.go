@@ -17,6 +17,8 @@
 //
 // The latest time that was seen is kept with the schedules and with the device's operations. What was due until
 // then has been dealt with, so nothing is due while the clock is behind it, and a warning says so.
+// Who deletes all schedules while the clock is behind says that it was ahead: what operations have of it until the
+// latest time that was seen then counts no more, which is kept with the schedules.
 //
 // Where a time zone changes its clock, cron(8) is the model: a fixed time of the day that is skipped comes
 // right after, one that comes twice counts once, and what has * in its minute or hour goes by the clock.

@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"sync"
-	"time"
 
 	"github.com/plate-resort/plate-resort/device"
 )
@@ -21,7 +20,6 @@ type inbox struct {
 	known    map[string]Schedule // by name, as they will be when Run has seen the requests
 	requests []request
 	changes  []change
-	seen     time.Time // the latest time of an operation
 }
 
 // A request is a schedule to be set, or deleted.
@@ -72,15 +70,12 @@ func (i *inbox) put(r request, check func(old *Schedule) *device.Error) (saved <
 	return r.saved, nil
 }
 
-// observe takes note of an operation at a time, and of the change if it is one of a run.
-func (i *inbox) observe(at time.Time, c *change) {
+// observe adds a change.
+func (i *inbox) observe(c change) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.seen = latest(i.seen, at)
-	if c != nil {
-		i.changes = append(i.changes, *c)
-		i.announce()
-	}
+	i.changes = append(i.changes, c)
+	i.announce()
 }
 
 func (i *inbox) announce() {
@@ -98,10 +93,10 @@ func (i *inbox) close() {
 }
 
 // take returns what has come, each kind in its order, and leaves the inbox empty.
-func (i *inbox) take() (requests []request, changes []change, seen time.Time) {
+func (i *inbox) take() (requests []request, changes []change) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	requests, changes, seen = i.requests, i.changes, i.seen
-	i.requests, i.changes, i.seen = nil, nil, time.Time{}
-	return requests, changes, seen
+	requests, changes = i.requests, i.changes
+	i.requests, i.changes = nil, nil
+	return requests, changes
 }

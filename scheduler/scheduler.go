@@ -54,7 +54,7 @@ type Config struct {
 type Scheduler struct {
 	device  Device
 	newID   func() string
-	now     func() time.Time
+	clock   *clock
 	log     *slog.Logger
 	saver   *saver
 	inbox   *inbox
@@ -64,7 +64,6 @@ type Scheduler struct {
 
 	// What follows belongs to Run.
 	entries []*entry  // by name
-	known   time.Time // the latest that the clock has shown, to the schedules or to an operation
 	looked  time.Time // when, in real time, it was last looked at
 	next    View      // what will be published
 	dirty   bool      // it is not what is published
@@ -79,12 +78,18 @@ func New(c Config) (*Scheduler, error) {
 		return nil, fmt.Errorf("read the stored schedules: %w", err)
 	}
 	s := &Scheduler{
-		device: c.Device, newID: c.NewID, now: c.Now, log: c.Log,
+		device: c.Device, newID: c.NewID, clock: &clock{read: c.Now}, log: c.Log,
 		saver: newSaver(c.Store, c.Gather, func(message string) { c.Device.Warn("schedules", message) }, c.Log),
 		inbox: newInbox(), ended: make(chan struct{}), changed: make(chan struct{}, 1),
 		next: make(View),
 	}
+	if err := s.clock.load(kept[clockKey]); err != nil {
+		s.log.Error("what is stored of the clock cannot be read", "error", err)
+	}
 	for _, name := range slices.Sorted(maps.Keys(kept)) {
+		if name == clockKey {
+			continue
+		}
 		e, err := loadEntry(name, kept[name])
 		if err != nil {
 			s.log.Error("a stored schedule cannot be read; set it again", "schedule", name, "error", err)
@@ -93,7 +98,7 @@ func New(c Config) (*Scheduler, error) {
 		}
 		s.entries = append(s.entries, e)
 		s.inbox.known[name] = e.Schedule
-		s.known = latest(s.known, e.Through)
+		s.clock.saw(e.Through)
 		s.show(e)
 	}
 	s.dirty = true
@@ -107,11 +112,10 @@ func (s *Scheduler) Observe(op device.Operation) {
 	if op.FinishedAt != nil {
 		at = *op.FinishedAt
 	}
-	var c *change
+	s.clock.sawOperation(at)
 	if name, ok := strings.CutPrefix(op.Source, source); ok {
-		c = &change{name, Operation{op.ID, op.State, op.Error}}
+		s.inbox.observe(change{name, Operation{op.ID, op.State, op.Error}})
 	}
-	s.inbox.observe(at, c)
 }
 
 // Run runs the schedules until ctx ends. Then it refuses requests, and returns when those that it has taken are
@@ -159,8 +163,7 @@ func (s *Scheduler) run(ctx context.Context) {
 
 // open takes note of what has come.
 func (s *Scheduler) open() {
-	requests, changes, seen := s.inbox.take()
-	s.known = latest(s.known, seen)
+	requests, changes := s.inbox.take()
 	for _, r := range requests {
 		s.apply(r)
 	}
@@ -173,18 +176,20 @@ func (s *Scheduler) open() {
 // when nothing ever will.
 func (s *Scheduler) look(first bool) (wait time.Duration) {
 	s.open()
-	now := s.clock()
+	now := s.clock.now()
 	late := min(time.Since(s.looked)+slack, maxLate)
 	s.looked = time.Now()
 	if first {
 		late, s.urgent = 0, true // it was not there
 	}
-	s.compare(now)
-	if !now.Before(s.known) {
-		s.known = now
+	s.compare()
+	known := s.clock.latest()
+	if !now.Before(known) {
+		known = now
+		s.clock.saw(now)
 		for _, e := range s.entries {
 			if e.isDue(now) {
-				s.take(e, late)
+				s.take(e, now, late)
 			}
 		}
 	}
@@ -192,31 +197,29 @@ func (s *Scheduler) look(first bool) (wait time.Duration) {
 		if e.due.IsZero() {
 			continue
 		}
-		if until := max(latest(e.due, s.known).Sub(now), 1); wait == 0 || until < wait {
+		if until := max(latest(e.due, known).Sub(now), 1); wait == 0 || until < wait {
 			wait = until
 		}
 	}
 	return min(wait, lookInterval)
 }
 
-// clock is what the wall clock shows, and nothing of what has passed.
-func (s *Scheduler) clock() time.Time { return s.now().UTC().Round(0) }
-
 // compare warns of a clock that is behind, if a schedule waits for it.
-func (s *Scheduler) compare(now time.Time) {
+func (s *Scheduler) compare() {
 	waits := slices.ContainsFunc(s.entries, func(e *entry) bool { return !e.due.IsZero() })
-	if waits && now.Add(slack).Before(s.known) {
+	if waits && s.clock.behind() {
 		s.device.Warn("clock", fmt.Sprintf("The clock is behind: it has been %s already, and until then no schedule runs; "+
-			"set the clock, or if it is right now, delete the schedules and set them again", s.known.Format(time.RFC3339)))
+			"set the clock, or if it is right now and was ahead then, delete all schedules first and then set them again",
+			s.clock.latest().Format(time.RFC3339)))
 	} else {
 		s.device.Warn("clock", "")
 	}
 }
 
 // take runs a schedule that is due, or counts that it has missed its time.
-func (s *Scheduler) take(e *entry, late time.Duration) {
+func (s *Scheduler) take(e *entry, now time.Time, late time.Duration) {
 	missed := e.MissedRuns
-	runs := e.take(s.known, late)
+	runs := e.take(now, late)
 	if n := e.MissedRuns - missed; n > 0 {
 		s.log.Warn("a schedule has missed its time; that is not made up for", "schedule", e, "runs", n)
 	}
@@ -225,7 +228,7 @@ func (s *Scheduler) take(e *entry, late time.Duration) {
 		e.SkippedRuns++
 		s.log.Info("a run is skipped as the operation of the last one has not ended", "schedule", e, "id", e.LastOperation.ID)
 	case runs:
-		at := s.known.Truncate(time.Millisecond)
+		at := now.Truncate(time.Millisecond)
 		e.LastRun, e.LastOperation = &at, &Operation{ID: s.newID(), State: device.Queued}
 		s.device.Submit(device.Command{ID: e.LastOperation.ID, Name: e.Operation, Parameters: e.Parameters, Source: source + e.name})
 	}
@@ -244,6 +247,19 @@ func (s *Scheduler) save(e *entry, saved chan<- struct{}) {
 	s.saver.add(e.name, content, saved)
 }
 
+// trust has the clock be right, though it has shown a later time: there is no schedule left that could come
+// again.
+func (s *Scheduler) trust() {
+	s.log.Warn("all schedules are deleted: the clock is taken to be right, and to have been ahead", "until", s.clock.latest())
+	s.clock.trust()
+	content, err := s.clock.content()
+	if err != nil {
+		s.log.Error("it cannot be stored that the clock was ahead", "error", err)
+		return
+	}
+	s.saver.add(clockKey, content, nil)
+}
+
 // apply sets or deletes a schedule.
 func (s *Scheduler) apply(r request) {
 	i, exists := s.find(r.name)
@@ -252,8 +268,8 @@ func (s *Scheduler) apply(r request) {
 		if exists {
 			s.entries = slices.Delete(s.entries, i, i+1)
 		}
-		if len(s.entries) == 0 {
-			s.known = time.Time{} // there is nothing left that could come again
+		if len(s.entries) == 0 && s.clock.behind() {
+			s.trust()
 		}
 		delete(s.next, r.name)
 		s.dirty, s.urgent = true, true
@@ -267,11 +283,14 @@ func (s *Scheduler) apply(r request) {
 	}
 	e := s.entries[i]
 	if !exists || e.EverySeconds == nil || r.schedule.EverySeconds == nil || *e.EverySeconds != *r.schedule.EverySeconds {
-		e.Since = s.clock().Truncate(time.Millisecond)
+		e.Since = s.clock.now().Truncate(time.Millisecond)
 	}
 	e.Schedule, e.Over = *r.schedule, false
 	e.times, _ = newTimes(e.Schedule, e.Since) // it was decoded
-	e.aim(latest(s.known, s.clock()))
+	e.aim(latest(s.clock.latest(), s.clock.now()))
+	if e.Enabled && e.At != nil && e.due.IsZero() { // it has passed since it was looked at
+		e.MissedRuns, e.Over = e.MissedRuns+1, true
+	}
 	s.show(e)
 	s.urgent = true
 	s.publish()
