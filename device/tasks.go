@@ -38,10 +38,6 @@ func (t *task) message() string {
 
 // accept takes a command as an operation, or refuses it.
 func (d *Device) accept(c Command) {
-	if c.Name == StopOperation {
-		d.press(press{command: &c, motor: d.motor.Stop(), saved: make(chan struct{})})
-		return
-	}
 	if err := d.validate(c); err != nil {
 		d.Reject(c, err)
 		return
