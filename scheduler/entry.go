@@ -48,6 +48,7 @@ type entry struct {
 	name  string
 	times times
 	due   time.Time // the next run, or zero
+	began bool      // this process has made a run
 }
 
 // loadEntry continues with what was kept.
@@ -99,6 +100,22 @@ func (e *entry) take(now time.Time, late time.Duration) bool {
 		e.MissedRuns--
 	}
 	return runs
+}
+
+// adopt takes an operation of a run that the process before could not store any more, and reports whether it is
+// one: it is newer than the last run that is known, and no later than now.
+func (e *entry) adopt(c change, now time.Time) bool {
+	since := e.Since
+	if e.LastRun != nil {
+		since = *e.LastRun
+	}
+	if e.began || !c.at.After(since) || c.at.After(now) {
+		return false
+	}
+	e.LastRun, e.LastOperation = &c.at, &c.operation
+	e.Over = e.At != nil
+	e.aim(latest(e.Through, c.at))
+	return true
 }
 
 // status is what is published.

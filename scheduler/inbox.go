@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"sync"
+	"time"
 
 	"github.com/plate-resort/plate-resort/device"
 )
@@ -33,6 +34,7 @@ type request struct {
 type change struct {
 	name      string
 	operation Operation
+	at        time.Time // when it came to the device
 }
 
 func newInbox() *inbox {

@@ -102,20 +102,22 @@ func inBubble(t *testing.T, test func(t *testing.T, r *rig)) {
 
 func startRig(t *testing.T, store scheduler.Store, jump *atomic.Int64) *rig {
 	t.Helper()
-	return startGathering(t, store, jump, 0)
+	return startRigWith(t, store, jump, func(*scheduler.Scheduler) {})
 }
 
-func startGathering(t *testing.T, store scheduler.Store, jump *atomic.Int64, gather time.Duration) *rig {
+// startRigWith prepares the scheduler before it runs.
+func startRigWith(t *testing.T, store scheduler.Store, jump *atomic.Int64, prepare func(*scheduler.Scheduler)) *rig {
 	t.Helper()
 	now := func() time.Time { return time.Now().Add(time.Duration(jump.Load())) }
 	r := &rig{t: t, store: store, jump: jump, lab: &lab{now: now, warnings: make(map[string]string)}}
 	s, err := scheduler.New(scheduler.Config{
-		Device: r.lab, Store: store, NewID: newID, Now: now, Gather: gather, Log: slog.New(slog.DiscardHandler),
+		Device: r.lab, Store: store, NewID: newID, Now: now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Scheduler, r.lab.observe = s, s.Observe
+	prepare(s)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()

@@ -114,7 +114,7 @@ func (s *Scheduler) Observe(op device.Operation) {
 	}
 	s.clock.sawOperation(at)
 	if name, ok := strings.CutPrefix(op.Source, source); ok {
-		s.inbox.observe(change{name, Operation{op.ID, op.State, op.Error}})
+		s.inbox.observe(change{name, Operation{op.ID, op.State, op.Error}, op.QueuedAt})
 	}
 }
 
@@ -229,7 +229,7 @@ func (s *Scheduler) take(e *entry, now time.Time, late time.Duration) {
 		s.log.Info("a run is skipped as the operation of the last one has not ended", "schedule", e, "id", e.LastOperation.ID)
 	case runs:
 		at := now.Truncate(time.Millisecond)
-		e.LastRun, e.LastOperation = &at, &Operation{ID: s.newID(), State: device.Queued}
+		e.began, e.LastRun, e.LastOperation = true, &at, &Operation{ID: s.newID(), State: device.Queued}
 		s.device.Submit(device.Command{ID: e.LastOperation.ID, Name: e.Operation, Parameters: e.Parameters, Source: source + e.name})
 	}
 	s.save(e, nil)
@@ -298,14 +298,20 @@ func (s *Scheduler) apply(r request) {
 	s.log.Info("schedule set", "schedule", e, "next_run", e.due)
 }
 
-// follow takes note of what the device says of the last run's operation.
+// follow takes note of what the device says of the last run's operation. At the start that may be one that was not
+// stored here any more.
 func (s *Scheduler) follow(c change) {
 	i, exists := s.find(c.name)
-	if !exists || s.entries[i].LastOperation == nil || s.entries[i].LastOperation.ID != c.operation.ID {
+	if !exists {
 		return
 	}
 	e := s.entries[i]
-	e.LastOperation = &c.operation
+	switch {
+	case e.LastOperation != nil && e.LastOperation.ID == c.operation.ID:
+		e.LastOperation = &c.operation
+	case !e.adopt(c, s.clock.latest()):
+		return
+	}
 	if c.operation.ended() {
 		s.save(e, nil)
 	}

@@ -105,6 +105,42 @@ func TestOverlapAfterARestart(t *testing.T) {
 	})
 }
 
+// What ran when the process was killed goes on, though it was killed before the run was stored.
+func TestOverlapAfterAKill(t *testing.T) {
+	const once = `{"at":"2026-01-01T00:00:05Z","operation":"home"}`
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.lab.become(func(l *lab) { l.busy = true })
+		r.set("tick", everyFive)
+		r.set("once", once)
+		kept, _ := r.store.LoadSchedules()
+		r.sleep(6 * time.Second)
+		runs := r.runs()
+		r.stop()
+		old := new(scheduler.Memory)
+		if err := old.SaveSchedules(kept); err != nil {
+			t.Fatal(err)
+		}
+		r = startRigWith(t, old, r.jump, func(s *scheduler.Scheduler) {
+			s.Observe(device.Operation{ID: "older", Source: "schedule:tick", State: device.Completed, QueuedAt: date("2025-12-31T23:00:00Z")})
+			for _, run := range runs {
+				s.Observe(device.Operation{ID: run.ID, Source: run.Source, State: device.Retrying, QueuedAt: run.at})
+			}
+		})
+		r.sleep(5 * time.Second)
+		r.expect()
+		r.counted("tick", 0, 1)
+		r.counted("once", 0, 0)
+		if s := r.status("once"); s.Enabled || s.LastRun == nil || s.LastOperation.State != device.Retrying {
+			t.Errorf("once is %+v", s)
+		}
+		for _, run := range runs {
+			r.Observe(device.Operation{ID: run.ID, Source: run.Source, State: device.Completed, QueuedAt: run.at})
+		}
+		r.sleep(5 * time.Second)
+		r.expect("2026-01-01T00:00:15Z")
+	})
+}
+
 func TestTheSameAgainChangesNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.set("tick", everyFive)
@@ -296,7 +332,7 @@ func (s *slowStore) SaveSchedules(schedules map[string]json.RawMessage) error {
 func TestSchedulesAreStoredTogether(t *testing.T) {
 	inBubble(t, func(t *testing.T, first *rig) {
 		store := new(slowStore)
-		r := startGathering(t, store, first.jump, 3*time.Millisecond)
+		r := startRigWith(t, store, first.jump, func(s *scheduler.Scheduler) { s.Gather(3 * time.Millisecond) })
 		for i := range 10 {
 			r.begin(fmt.Sprint("n", i), everyFive)
 			time.Sleep(200 * time.Microsecond)
