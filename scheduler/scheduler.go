@@ -128,7 +128,10 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	}()
 	s.run(ctx)
 	s.inbox.close()
-	s.open()
+	requests, _ := s.inbox.take()
+	for _, r := range requests {
+		s.apply(r)
+	}
 	s.publish()
 	close(stopSaver)
 	select {
@@ -161,31 +164,19 @@ func (s *Scheduler) run(ctx context.Context) {
 	}
 }
 
-// open takes note of what has come.
-func (s *Scheduler) open() {
+// look does what is due, and then what has come: what is set or deleted now does not change what was due before.
+// It returns how long nothing will be due, or 0 when nothing ever will.
+func (s *Scheduler) look(first bool) (wait time.Duration) {
 	requests, changes := s.inbox.take()
-	for _, r := range requests {
-		s.apply(r)
-	}
 	for _, c := range changes {
 		s.follow(c)
 	}
-}
-
-// look does what is due, and takes note of what has come. It returns how long nothing will be due, or 0
-// when nothing ever will.
-func (s *Scheduler) look(first bool) (wait time.Duration) {
-	s.open()
-	now := s.clock.now()
 	late := min(time.Since(s.looked)+slack, maxLate)
 	s.looked = time.Now()
 	if first {
 		late, s.urgent = 0, true // it was not there
 	}
-	s.compare()
-	known := s.clock.latest()
-	if !now.Before(known) {
-		known = now
+	if now := s.clock.now(); !now.Before(s.clock.latest()) {
 		s.clock.saw(now)
 		for _, e := range s.entries {
 			if e.isDue(now) {
@@ -193,6 +184,11 @@ func (s *Scheduler) look(first bool) (wait time.Duration) {
 			}
 		}
 	}
+	for _, r := range requests {
+		s.apply(r)
+	}
+	s.compare()
+	now, known := s.clock.now(), s.clock.latest()
 	for _, e := range s.entries {
 		if e.due.IsZero() {
 			continue

@@ -121,10 +121,10 @@ func TestOverlapAfterAKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		r = startRigWith(t, old, r.jump, func(s *scheduler.Scheduler) {
-			s.Observe(device.Operation{ID: "older", Source: "schedule:tick", State: device.Completed, QueuedAt: date("2025-12-31T23:00:00Z")})
 			for _, run := range runs {
 				s.Observe(device.Operation{ID: run.ID, Source: run.Source, State: device.Retrying, QueuedAt: run.at})
 			}
+			s.Observe(device.Operation{ID: "older", Source: "schedule:tick", State: device.Completed, QueuedAt: date("2025-12-31T23:00:00Z")})
 		})
 		r.sleep(5 * time.Second)
 		r.expect()
@@ -221,6 +221,23 @@ func TestSetAndDeleteAtOnce(t *testing.T) {
 		}
 		r.sleep(6 * time.Second)
 		r.expect("2026-01-01T00:00:05Z")
+	})
+}
+
+// A run that is due when its schedule is set to do something else is a run, or is counted.
+func TestSetWhenARunIsDue(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.set("tick", everyFive)
+		r.set("a", `{"at":"2026-01-01T00:00:04Z","operation":"home"}`)
+		r.lab.become(func(l *lab) { l.freeze = 2 * time.Second })
+		time.Sleep(4500 * time.Millisecond) // Run is at the run of a until :06
+		answer := r.begin("tick", `{"every_seconds":5,"operation":"home"}`)
+		r.sleep(7 * time.Second)
+		if err := answer(); err != nil {
+			t.Error(err)
+		}
+		r.expect("2026-01-01T00:00:04Z", "2026-01-01T00:00:06Z", "2026-01-01T00:00:10Z")
+		r.counted("tick", 0, 0)
 	})
 }
 
