@@ -77,11 +77,11 @@ func (e *entry) aim(through time.Time) {
 }
 
 // miss counts what was due until now, and aims at what comes next.
-func (e *entry) miss(now time.Time) {
+func (e *entry) miss(now time.Time, budget *int) {
 	if !e.isDue(now) {
 		return
 	}
-	e.MissedRuns += e.times.count(e.due, now)
+	e.MissedRuns += e.times.count(e.due, now, budget)
 	e.Over = e.At != nil
 	e.aim(now)
 }
@@ -89,13 +89,13 @@ func (e *entry) miss(now time.Time) {
 func (e *entry) isDue(now time.Time) bool { return !e.due.IsZero() && !e.due.After(now) }
 
 // take takes what is due, and reports whether it is to be run: something of it is no more than late old.
-func (e *entry) take(now time.Time, late time.Duration) bool {
+func (e *entry) take(now time.Time, late time.Duration, budget *int) bool {
 	recent := e.due
 	if from := now.Add(-late); recent.Before(from) {
 		recent = e.times.next(from.Add(-1))
 	}
 	runs := !recent.IsZero() && !recent.After(now)
-	e.miss(now)
+	e.miss(now, budget)
 	if runs {
 		e.MissedRuns--
 	}

@@ -89,8 +89,12 @@ func decode(fields map[string]json.RawMessage) (Schedule, error) {
 	if s.At != nil {
 		*s.At = s.At.UTC()
 	}
-	if _, err := newTimes(s, time.Time{}); err != nil {
+	times, err := newTimes(s, time.Time{})
+	switch {
+	case err != nil:
 		return s, err
+	case times.cron != nil && times.cron.next(time.Now()).IsZero():
+		return s, payload.Invalid("cron is %q, which is never: no such day comes in the next years", payload.Shorten(s.Cron))
 	}
 	if err := s.decodeParameters(fields["parameters"]); err != nil {
 		return s, err

@@ -64,6 +64,7 @@ type Scheduler struct {
 
 	// What follows belongs to Run.
 	entries []*entry  // by name
+	budget  int       // how many missed times may still be counted in this look
 	looked  time.Time // when, in real time, it was last looked at
 	next    View      // what will be published
 	dirty   bool      // it is not what is published
@@ -172,7 +173,7 @@ func (s *Scheduler) look(first bool) (wait time.Duration) {
 		s.follow(c)
 	}
 	late := min(time.Since(s.looked)+slack, maxLate)
-	s.looked = time.Now()
+	s.looked, s.budget = time.Now(), maxCounted
 	if first {
 		late, s.urgent = 0, true // it was not there
 	}
@@ -215,7 +216,7 @@ func (s *Scheduler) compare() {
 // take runs a schedule that is due, or counts that it has missed its time.
 func (s *Scheduler) take(e *entry, now time.Time, late time.Duration) {
 	missed := e.MissedRuns
-	runs := e.take(now, late)
+	runs := e.take(now, late, &s.budget)
 	if n := e.MissedRuns - missed; n > 0 {
 		s.log.Warn("a schedule has missed its time; that is not made up for", "schedule", e, "runs", n)
 	}
@@ -278,12 +279,14 @@ func (s *Scheduler) apply(r request) {
 		s.entries = slices.Insert(s.entries, i, &entry{name: r.name})
 	}
 	e := s.entries[i]
+	now := latest(s.clock.latest(), s.clock.now())
+	e.miss(now, &s.budget) // that has become due since what was due was done
 	if !exists || e.EverySeconds == nil || r.schedule.EverySeconds == nil || *e.EverySeconds != *r.schedule.EverySeconds {
 		e.Since = s.clock.now().Truncate(time.Millisecond)
 	}
 	e.Schedule, e.Over = *r.schedule, false
 	e.times, _ = newTimes(e.Schedule, e.Since) // it was decoded
-	e.aim(latest(s.clock.latest(), s.clock.now()))
+	e.aim(now)
 	if e.Enabled && e.At != nil && e.due.IsZero() { // it has passed since it was looked at
 		e.MissedRuns, e.Over = e.MissedRuns+1, true
 	}

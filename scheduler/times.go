@@ -11,8 +11,9 @@ const (
 	maxEvery = 366 * 24 * 3600
 	// firstYear and lastYear are those of an at. They can be written in any time zone.
 	firstYear, lastYear = 2000, 9998
-	// maxMissed is how many times of a cron expression are counted for one outage. A week has 10,080 minutes.
-	maxMissed = 10_080
+	// maxMissed is how many times of a cron expression are counted for one outage, and maxCounted of all together
+	// in one look at the clock. After a jump of years there would be no end of them.
+	maxMissed, maxCounted = 1_000, 10_000
 )
 
 // times say when a schedule is due. One of cron, every and at is set.
@@ -42,9 +43,6 @@ func newTimes(s Schedule, since time.Time) (t times, err error) {
 		t.every, t.since = seconds(*s.EverySeconds), since
 	default:
 		t.cron, err = parseCron(s.Cron, zone)
-		if err == nil && t.cron.next(time.Now()).IsZero() {
-			err = payload.Invalid("cron is %q, which is never: no such day comes in the next years", payload.Shorten(s.Cron))
-		}
 	}
 	return t, err
 }
@@ -64,16 +62,20 @@ func (t times) next(now time.Time) time.Time {
 	return t.since.Add((now.Sub(t.since)/t.every + 1) * t.every)
 }
 
-// count returns how many times there are from one of them, due, to now.
-func (t times) count(due, now time.Time) (n int) {
+// count returns how many times there are from one of them, due, to now: at least 1. Those of a cron expression
+// must be looked for, which takes from the budget.
+func (t times) count(due, now time.Time, budget *int) (n int) {
 	switch {
 	case t.every > 0:
 		return int(now.Sub(due)/t.every) + 1
 	case t.cron == nil:
 		return 1
 	}
-	for ; !due.IsZero() && !due.After(now) && n < maxMissed; due = t.next(due) {
-		n++
+	for n = 1; n < maxMissed && *budget > 0; n++ {
+		*budget--
+		if due = t.next(due); due.IsZero() || due.After(now) {
+			break
+		}
 	}
 	return n
 }
