@@ -12,9 +12,13 @@ import (
 	"github.com/plate-resort/plate-resort/device/payload"
 )
 
-// searchYears is how far a time is searched for. The parser's own search is for five years from where it
-// begins.
-const searchYears = 8
+const (
+	// searchYears is how far a time is searched for. Around 2100, which is no leap year, 29 February comes after
+	// eight years.
+	searchYears = 9
+	// parserYears is how far the parser searches from where it begins.
+	parserYears = 5
+)
 
 // descriptors stand for five fields.
 var descriptors = []string{"@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"}
@@ -121,7 +125,10 @@ func (c *cronTimes) next(t time.Time) time.Time {
 		spec.Location = time.FixedZone("", offset)
 		due := spec.Next(from.Add(-1))
 		switch {
-		case due.IsZero(), end.IsZero(), due.Before(end):
+		case due.IsZero():
+			from = from.AddDate(parserYears, 0, -1)
+			continue
+		case end.IsZero(), due.Before(end):
 			return due
 		case c.fixed:
 			if _, after := end.Zone(); due.Before(end.Add(seconds(after - offset))) {

@@ -81,6 +81,11 @@ func TestNightsOnWhichTheClockIsChanged(t *testing.T) {
 		// Where Go does not know the bounds of a zone.
 		{"America/Toronto", "30 22 * * *", "2040-12-30T12:00:00-05:00", []string{
 			"2040-12-30T22:30:00-05:00", "2040-12-31T22:30:00-05:00", "2041-01-01T22:30:00-05:00"}},
+		// Where a leap year is left out.
+		{"UTC", "0 0 29 2 *", "2096-03-01T00:00:00Z", []string{"2104-02-29T00:00:00Z", "2108-02-29T00:00:00Z"}},
+		{"America/Toronto", "30 2 29 2 *", "2096-03-01T00:00:00-05:00", []string{"2104-02-29T02:30:00-05:00"}},
+		{"Australia/Sydney", "*/30 0 29 feb *", "2096-03-01T00:00:00+11:00", []string{
+			"2104-02-29T00:00:00+11:00", "2104-02-29T00:30:00+11:00", "2108-02-29T00:00:00+11:00"}},
 		{"UTC", "30 2 * * *", "2026-03-28T12:00:00Z", []string{"2026-03-29T02:30:00Z", "2026-03-30T02:30:00Z"}},
 	} {
 		s, err := scheduler.Decode([]byte(`{"cron":"` + test.cron + `","timezone":"` + test.zone + `","operation":"home"}`))
@@ -88,7 +93,11 @@ func TestNightsOnWhichTheClockIsChanged(t *testing.T) {
 			t.Errorf("%s: %v", test.cron, err)
 			continue
 		}
-		for i, at := range s.Runs(date(test.from), len(test.want)) {
+		runs := s.Runs(date(test.from), len(test.want))
+		if len(runs) != len(test.want) {
+			t.Errorf("%s in %s has %d runs after %s, want %d", test.cron, test.zone, len(runs), test.from, len(test.want))
+		}
+		for i, at := range runs {
 			if got := at.In(zone(t, test.zone)).Format(time.RFC3339); got != test.want[i] {
 				t.Errorf("%s in %s, run %d after %s is at %s, want %s", test.cron, test.zone, i+1, test.from, got, test.want[i])
 			}
