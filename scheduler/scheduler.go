@@ -93,8 +93,9 @@ func New(c Config) (*Scheduler, error) {
 		}
 		e, err := loadEntry(name, kept[name])
 		if err != nil {
-			s.log.Error("a stored schedule cannot be read; set it again", "schedule", name, "error", err)
-			s.device.Warn("schedule "+name, fmt.Sprintf("The schedule %q that was stored cannot be read; set it again", name))
+			s.log.Error("a stored schedule cannot be read; set it again, or delete it", "schedule", name, "error", err)
+			s.device.Warn("schedule "+name, fmt.Sprintf("The schedule %q that was stored cannot be read; set it again, or delete it", name))
+			s.inbox.known[name] = Schedule{} // there is one
 			continue
 		}
 		s.entries = append(s.entries, e)

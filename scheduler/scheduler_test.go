@@ -395,15 +395,36 @@ func TestAStoredScheduleThatCannotBeRead(t *testing.T) {
 			}
 		}
 		r := startRig(t, store, first.jump)
-		if w := r.warning("schedule bad"); !strings.Contains(w, `The schedule "bad" that was stored cannot be read; set it again`) {
+		if w := r.warning("schedule bad"); !strings.Contains(w, `The schedule "bad" that was stored cannot be read; set it again, or delete it`) {
 			t.Errorf("the warning is %q", w)
 		}
 		r.set("bad", everyFive)
 		if w := r.warning("schedule bad"); w != "" {
 			t.Error(w)
 		}
+		r.set("worse", `{"delete":true}`)
+		if w := r.warning("schedule worse"); w != "" || r.kept("worse") != nil {
+			t.Errorf("it is deleted; the warning is %q, and it is kept as %s", w, r.kept("worse"))
+		}
 		r.sleep(6 * time.Second)
 		r.expect("2026-01-01T00:00:05Z")
+	})
+}
+
+// A schedule of a day that comes once in four years is one on a board whose clock shows 1970, and in 2096.
+func TestAStoredScheduleIsReadByAnyClock(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.set("leap", `{"cron":"0 0 29 2 *","timezone":"America/Toronto","operation":"home"}`)
+		for _, at := range []string{"1970-01-01T00:00:00Z", "2096-03-01T12:00:00Z"} {
+			r.step(date(at).Sub(r.now()))
+			r = r.restart(0)
+			if w := r.warning("schedule leap"); w != "" {
+				t.Errorf("at %s: %s", at, w)
+			}
+		}
+		if next := r.status("leap").NextRun; next == nil || !next.Equal(date("2104-02-29T05:00:00Z")) {
+			t.Errorf("the next run is at %v", next)
+		}
 	})
 }
 
