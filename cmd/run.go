@@ -63,14 +63,9 @@ type forgetful struct {
 
 type schedules = scheduler.Memory
 
-// A publishable is a scheduler whose view is anything that can be published.
-type publishable struct{ *scheduler.Scheduler }
-
-var _ mqtt.Schedules = publishable{}
-
-func (p publishable) View() any { return p.Scheduler.View() }
-
 func (*forgetful) Close() error { return nil }
+
+var _ mqtt.Schedules = (*scheduler.Scheduler)(nil)
 
 // serve runs one device until ctx ends. Then the device halts first, the broker is told, and the port
 // is closed.
@@ -147,7 +142,7 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, op
 		KeepCommands: s.keepCommands,
 		Lines:        lines,
 		Log:          log.With("part", "mqtt"),
-	}, d, publishable{planner})
+	}, d, planner)
 
 	log.Info("plate-resort is starting", "device", s.deviceID, "brokers", s.brokers, "port", s.port)
 	defer start(m.Run)()

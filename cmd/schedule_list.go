@@ -91,7 +91,7 @@ func printSchedules(out io.Writer, schedules scheduler.View) error {
 		if !s.Enabled {
 			next = "paused"
 		}
-		if s.At != nil && s.LastRun != nil {
+		if s.Over {
 			next = "over"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", name, describeTimes(s.Schedule), describeOperation(s.Schedule),

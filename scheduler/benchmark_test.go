@@ -65,7 +65,8 @@ func BenchmarkAtRest(b *testing.B) {
 	b.ReportMetric(1000*perDay, "ms-CPU/day")
 }
 
-// How late the last of 1,000 runs is that are due at the same time.
+// How late the last of 1,000 runs is that are due at the same time: from when they are due until the last command
+// is with the device, in the worst of the rounds. What the device and the store take is not in it.
 func BenchmarkLateness(b *testing.B) {
 	var late time.Duration
 	for b.Loop() {

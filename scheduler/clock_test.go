@@ -34,7 +34,7 @@ func TestAtComesOnceAndStaysDisabled(t *testing.T) {
 		r.set("once", at)
 		r.sleep(48 * hour)
 		r.expect("2026-01-01T07:00:00Z")
-		if s := r.status("once"); s.Enabled || s.NextRun != nil || s.LastRun == nil || s.LastOperation == nil {
+		if s := r.status("once"); s.Enabled || !s.Over || s.NextRun != nil || s.LastRun == nil || s.LastOperation == nil {
 			t.Errorf("the schedule is published as %+v", s)
 		}
 		r.set("once", at) // the same again is nothing new
@@ -299,7 +299,7 @@ func TestAnAtThatPassesBeforeItIsLookedAt(t *testing.T) {
 		for range 2 {
 			r.sleep(hour)
 			r.counted("b", 1, 0)
-			if s := r.status("b"); s.Enabled || s.NextRun != nil || s.LastRun != nil {
+			if s := r.status("b"); s.Enabled || !s.Over || s.NextRun != nil || s.LastRun != nil {
 				t.Errorf("it is published as %+v", s)
 			}
 			r = r.restart(0)

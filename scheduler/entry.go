@@ -15,8 +15,10 @@ type Status struct {
 	LastRun *time.Time `json:"last_run"`
 	// MissedRuns were due while the process was away, or were skipped by the clock. SkippedRuns were due
 	// while the operation of the run before had not ended.
-	MissedRuns    int        `json:"missed_runs"`
-	SkippedRuns   int        `json:"skipped_runs"`
+	MissedRuns  int `json:"missed_runs"`
+	SkippedRuns int `json:"skipped_runs"`
+	// Over is that the time of an at has come. It is published as not enabled, and kept as it was set.
+	Over          bool       `json:"over"`
 	LastOperation *Operation `json:"last_operation"` // that of the last run
 }
 
@@ -38,8 +40,6 @@ type record struct {
 	Since  time.Time `json:"since"` // every_seconds counts from it
 	// Through is until when everything that was due has been dealt with.
 	Through time.Time `json:"through"`
-	// Over is that the time of an at has come. Enabled is still as it was set.
-	Over bool `json:"over"`
 }
 
 // An entry is a schedule at work.

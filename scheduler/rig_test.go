@@ -222,10 +222,13 @@ func (r *rig) expect(want ...string) {
 	}
 }
 
+// schedules returns how all are published.
+func (r *rig) schedules() scheduler.View { return *r.View().(*scheduler.View) }
+
 // status returns how a schedule is published.
 func (r *rig) status(name string) scheduler.Status {
 	r.t.Helper()
-	s := (*r.View())[name]
+	s := r.schedules()[name]
 	if s == nil {
 		r.t.Fatalf("there is no schedule %s", name)
 	}

@@ -196,13 +196,13 @@ func TestDeleteWhileItRuns(t *testing.T) {
 		r.Observe(device.Operation{ID: run.ID, Source: run.Source, State: device.Completed})
 		r.sleep(hour)
 		r.expect()
-		if len(*r.View()) != 0 {
-			t.Errorf("what is left is %v", *r.View())
+		if len(r.schedules()) != 0 {
+			t.Errorf("what is left is %v", r.schedules())
 		}
 		r.refused("tick", `{"delete":true}`, `there is no schedule "tick"`)
 		r = r.restart(0)
-		if len(*r.View()) != 0 {
-			t.Errorf("after a restart there is %v", *r.View())
+		if len(r.schedules()) != 0 {
+			t.Errorf("after a restart there is %v", r.schedules())
 		}
 	})
 }
@@ -252,8 +252,8 @@ func TestWhatIsRefusedWhenSet(t *testing.T) {
 		r.refused("tick", `{"delete":true,"cron":"@daily"}`, `to delete a schedule, send {"delete": true}`)
 		r.refused("tick", `{"id":5,"delete":true}`, "id must be a string")
 		r.refused("tick", `{"at":"2025-12-31T23:59:59Z","operation":"home"}`, "which has passed: the device's clock says 2026-01-01T00:00:00Z")
-		if len(*r.View()) != 0 {
-			t.Errorf("there is %v", *r.View())
+		if len(r.schedules()) != 0 {
+			t.Errorf("there is %v", r.schedules())
 		}
 		for i := range 1000 {
 			r.set(fmt.Sprint("n", i), `{"cron":"@yearly","operation":"home"}`)
@@ -288,7 +288,7 @@ func TestHowItIsPublished(t *testing.T) {
 			t.Fatal(err)
 		}
 		const want = `{"morning":{"cron":"0 8 * * 1-5","timezone":"America/Toronto","operation":"hotel","parameters":{"hotel":"A"},` +
-			`"enabled":true,"overlap":"skip","next_run":"2026-01-01T13:00:00Z","last_run":null,"missed_runs":0,"skipped_runs":0,"last_operation":null}}`
+			`"enabled":true,"overlap":"skip","next_run":"2026-01-01T13:00:00Z","last_run":null,"missed_runs":0,"skipped_runs":0,"over":false,"last_operation":null}}`
 		if string(got) != want {
 			t.Errorf("it is published as\n%s\nwant\n%s", got, want)
 		}

@@ -12,8 +12,8 @@ const showInterval = time.Millisecond
 // A View is all schedules by name. It is never changed after it was published.
 type View map[string]*Status
 
-// View returns the schedules as they are now.
-func (s *Scheduler) View() *View { return s.view.Load() }
+// View returns a pointer to the [View] as it is now, for whoever publishes it. Another pointer is another view.
+func (s *Scheduler) View() any { return s.view.Load() }
 
 // Changed receives after View has changed. Changes that come faster than they are received are joined.
 // It has one receiver.
