@@ -113,6 +113,7 @@ func TestSchedule(t *testing.T) {
 func TestScheduleCommands(t *testing.T) {
 	t.Parallel()
 	d := newDevice(t, brisk)
+	d.rewatch(t, "schedules")
 	for _, row := range []struct {
 		status int
 		texts  []string // each on a line of its own
@@ -150,7 +151,19 @@ func TestScheduleCommands(t *testing.T) {
 			}
 		}
 	}
-	p := d.ask(t, 0, "schedule", "list", "--json")
+	p := d.ask(t, 0, "schedule", "resume", "tick", "--json")
+	var shown struct {
+		Runs []time.Time `json:"next_runs"`
+	}
+	lines := strings.Split(strings.TrimSpace(p.output()), "\n")
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &shown); err != nil || len(shown.Runs) != 5 {
+		t.Fatalf("resumed, its next runs are %v, %v", shown.Runs, err)
+	}
+	next := d.watch.schedule(t, "tick", "next run", func(s *schedule) bool { return s != nil && s.NextRun != nil }).NextRun
+	if !shown.Runs[0].Equal(*next) || shown.Runs[4].Sub(*next) != 4*12*time.Hour {
+		t.Errorf("the next runs are shown as %v, and the first is at %v", shown.Runs, next)
+	}
+	p = d.ask(t, 0, "schedule", "list", "--json")
 	var list map[string]*schedule
 	if err := json.Unmarshal([]byte(p.output()), &list); err != nil || len(list) != 2 || !list["tick"].Enabled || list["tick"].EverySeconds != 12*3600 {
 		t.Errorf("the list is %v, %v", list, err)

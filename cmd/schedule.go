@@ -58,10 +58,23 @@ func newScheduleSet() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			if err := showRuns(c.OutOrStdout(), content, asJSON); err != nil {
+			s, err := decodeFields(content)
+			if err != nil {
 				return usageError{err}
 			}
-			return flags.setSchedule(c, args[0], content, asJSON)
+			runs := s.Runs(time.Now(), shownRuns)
+			if len(runs) == 0 {
+				return usageError{fmt.Errorf("it would never run: %s has passed", s.At.Format(time.RFC3339))}
+			}
+			keeps := false
+			if s.EverySeconds != nil {
+				schedules, _, err := flags.schedules(c.Context(), func(scheduler.View) bool { return true })
+				if err != nil {
+					return err
+				}
+				keeps = hasPeriod(schedules[args[0]], s)
+			}
+			return flags.setAndShow(c, args[0], content, s, keeps, asJSON)
 		},
 	}
 	flags.add(c)
@@ -103,7 +116,7 @@ func newScheduleEnable(enabled bool) *cobra.Command {
 		Short: "Keep a schedule, and do not run it",
 		Args:  argumentCount(1, 1, "give the name of a schedule"),
 		RunE: func(c *cobra.Command, args []string) error {
-			schedules, _, err := flags.schedules(c.Context())
+			schedules, _, err := flags.schedules(c.Context(), func(scheduler.View) bool { return true })
 			if err != nil {
 				return err
 			}
@@ -117,12 +130,10 @@ func newScheduleEnable(enabled bool) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if enabled {
-				if err := showRuns(c.OutOrStdout(), content, asJSON); err != nil {
-					return err
-				}
+			if !enabled {
+				return flags.setSchedule(c, args[0], content, asJSON)
 			}
-			return flags.setSchedule(c, args[0], content, asJSON)
+			return flags.setAndShow(c, args[0], content, s, s.EverySeconds != nil, asJSON)
 		},
 	}
 	if enabled {
@@ -176,21 +187,43 @@ func fieldsOf(s scheduler.Schedule) (fields map[string]any, err error) {
 	return fields, json.Unmarshal(text, &fields)
 }
 
-// showRuns prints the next runs, if the schedule were set now. It refuses one that no device would take, or
-// that would never run.
-func showRuns(out io.Writer, fields map[string]any, asJSON bool) error {
+// decodeFields refuses a schedule that no device would take.
+func decodeFields(fields map[string]any) (scheduler.Schedule, error) {
 	text, err := json.Marshal(fields)
 	if err != nil {
+		return scheduler.Schedule{}, err
+	}
+	return scheduler.Decode(text)
+}
+
+// hasPeriod reports whether a schedule of the device has the period of another one, which then goes on.
+func hasPeriod(status *scheduler.Status, s scheduler.Schedule) bool {
+	return status != nil && status.EverySeconds != nil && *status.EverySeconds == *s.EverySeconds
+}
+
+// setAndShow shows the next runs by this machine's clock, and sends the schedule. Where the device keeps the period
+// it alone knows them: then it is asked after the answer.
+func (f *remoteFlags) setAndShow(c *cobra.Command, name string, fields map[string]any, s scheduler.Schedule, keeps, asJSON bool) error {
+	if !keeps {
+		if err := showRuns(c.OutOrStdout(), s, s.Runs(time.Now(), shownRuns), asJSON); err != nil {
+			return err
+		}
+	}
+	if err := f.setSchedule(c, name, fields, asJSON); err != nil || !keeps {
 		return err
 	}
-	s, err := scheduler.Decode(text)
+	schedules, _, err := f.schedules(c.Context(), func(v scheduler.View) bool {
+		return hasPeriod(v[name], s) && v[name].NextRun != nil
+	})
 	if err != nil {
 		return err
 	}
-	runs := s.Runs(time.Now(), shownRuns)
-	if len(runs) == 0 {
-		return fmt.Errorf("it would never run: %s has passed", s.At.Format(time.RFC3339))
-	}
+	next := *schedules[name].NextRun
+	return showRuns(c.OutOrStdout(), s, append([]time.Time{next}, s.Runs(next, shownRuns-1)...), asJSON)
+}
+
+// showRuns prints the next runs.
+func showRuns(out io.Writer, s scheduler.Schedule, runs []time.Time, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(out).Encode(map[string]any{"next_runs": runs})
 	}

@@ -24,7 +24,7 @@ func newScheduleList() *cobra.Command {
 		Short: "Show the schedules of a device",
 		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			schedules, text, err := flags.schedules(c.Context())
+			schedules, text, err := flags.schedules(c.Context(), func(scheduler.View) bool { return true })
 			if err != nil {
 				return err
 			}
@@ -40,8 +40,8 @@ func newScheduleList() *cobra.Command {
 	return c
 }
 
-// schedules returns those of the device, and how it publishes them.
-func (f *remoteFlags) schedules(ctx context.Context) (scheduler.View, []byte, error) {
+// schedules returns those of the device once they are as wanted, and how it publishes them.
+func (f *remoteFlags) schedules(ctx context.Context, wanted func(scheduler.View) bool) (scheduler.View, []byte, error) {
 	r, err := f.connect(ctx, func(t mqtt.Topics) []string { return []string{t.Availability(), t.Schedules()} })
 	if err != nil {
 		return nil, nil, err
@@ -69,7 +69,9 @@ func (f *remoteFlags) schedules(ctx context.Context) (scheduler.View, []byte, er
 			if err := json.Unmarshal(text, &view); err != nil {
 				return nil, nil, fmt.Errorf("%s: %w", r.topics.Schedules(), err)
 			}
-			return view, text, nil
+			if wanted(view) {
+				return view, text, nil
+			}
 		}
 	}
 }
