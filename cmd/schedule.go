@@ -43,7 +43,8 @@ func newScheduleSet() *cobra.Command {
 		Use:   "set NAME OPERATION [VALUE]",
 		Short: "Set a schedule, in place of the one of that name",
 		Long: "Set a schedule, in place of the one of that name, after showing its next runs by this machine's clock.\n" +
-			"The same again changes nothing.\n\n" +
+			"The same again changes nothing. Where the device goes on with a period that it has, it is asked for its\n" +
+			"next runs, after its answer.\n\n" +
 			"Operations: " + payload.Join(scheduler.Operations),
 		Example: "  plate-resort schedule set morning --cron '0 8 * * 1-5' --timezone America/Toronto hotel A\n" +
 			"  plate-resort schedule set look --every 10m refresh\n" +
@@ -59,12 +60,11 @@ func newScheduleSet() *cobra.Command {
 				return usageError{err}
 			}
 			s, err := decodeFields(content)
+			if err == nil {
+				_, err = nextRuns(s)
+			}
 			if err != nil {
 				return usageError{err}
-			}
-			runs := s.Runs(time.Now(), shownRuns)
-			if len(runs) == 0 {
-				return usageError{fmt.Errorf("it would never run: %s has passed", s.At.Format(time.RFC3339))}
 			}
 			keeps := false
 			if s.EverySeconds != nil {
@@ -196,6 +196,15 @@ func decodeFields(fields map[string]any) (scheduler.Schedule, error) {
 	return scheduler.Decode(text)
 }
 
+// nextRuns returns the next runs if the schedule is set now. It refuses one that would never run.
+func nextRuns(s scheduler.Schedule) ([]time.Time, error) {
+	runs := s.Runs(time.Now(), shownRuns)
+	if len(runs) == 0 {
+		return nil, fmt.Errorf("it would never run: %s has passed", s.At.Format(time.RFC3339))
+	}
+	return runs, nil
+}
+
 // hasPeriod reports whether a schedule of the device has the period of another one, which then goes on.
 func hasPeriod(status *scheduler.Status, s scheduler.Schedule) bool {
 	return status != nil && status.EverySeconds != nil && *status.EverySeconds == *s.EverySeconds
@@ -205,7 +214,11 @@ func hasPeriod(status *scheduler.Status, s scheduler.Schedule) bool {
 // it alone knows them: then it is asked after the answer.
 func (f *remoteFlags) setAndShow(c *cobra.Command, name string, fields map[string]any, s scheduler.Schedule, keeps, asJSON bool) error {
 	if !keeps {
-		if err := showRuns(c.OutOrStdout(), s, s.Runs(time.Now(), shownRuns), asJSON); err != nil {
+		runs, err := nextRuns(s)
+		if err != nil {
+			return err
+		}
+		if err := showRuns(c.OutOrStdout(), s, runs, asJSON); err != nil {
 			return err
 		}
 	}
