@@ -100,16 +100,19 @@ func inBubble(t *testing.T, test func(t *testing.T, r *rig)) {
 	})
 }
 
-func startRig(t *testing.T, store scheduler.Store, jump *atomic.Int64) *rig {
-	t.Helper()
-	return startRigWith(t, store, jump, func(*scheduler.Scheduler) {})
-}
-
-// startRigWith prepares the scheduler before it runs.
-func startRigWith(t *testing.T, store scheduler.Store, jump *atomic.Int64, prepare func(*scheduler.Scheduler)) *rig {
+// startRig starts a scheduler, after whatever prepares it.
+func startRig(t *testing.T, store scheduler.Store, jump *atomic.Int64, prepare ...func(*scheduler.Scheduler)) *rig {
 	t.Helper()
 	now := func() time.Time { return time.Now().Add(time.Duration(jump.Load())) }
-	r := &rig{t: t, store: store, jump: jump, lab: &lab{now: now, warnings: make(map[string]string)}}
+	r := startRigAt(t, store, now, prepare...)
+	r.jump = jump
+	return r
+}
+
+// startRigAt has a wall clock of its own.
+func startRigAt(t *testing.T, store scheduler.Store, now func() time.Time, prepare ...func(*scheduler.Scheduler)) *rig {
+	t.Helper()
+	r := &rig{t: t, store: store, lab: &lab{now: now, warnings: make(map[string]string)}}
 	s, err := scheduler.New(scheduler.Config{
 		Device: r.lab, Store: store, NewID: newID, Now: now, Log: slog.New(slog.DiscardHandler),
 	})
@@ -117,7 +120,9 @@ func startRigWith(t *testing.T, store scheduler.Store, jump *atomic.Int64, prepa
 		t.Fatal(err)
 	}
 	r.Scheduler, r.lab.observe = s, s.Observe
-	prepare(s)
+	for _, p := range prepare {
+		p(s)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()

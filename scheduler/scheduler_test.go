@@ -120,7 +120,7 @@ func TestOverlapAfterAKill(t *testing.T) {
 		if err := old.SaveSchedules(kept); err != nil {
 			t.Fatal(err)
 		}
-		r = startRigWith(t, old, r.jump, func(s *scheduler.Scheduler) {
+		r = startRig(t, old, r.jump, func(s *scheduler.Scheduler) {
 			for _, run := range runs {
 				s.Observe(device.Operation{ID: run.ID, Source: run.Source, State: device.Retrying, QueuedAt: run.at})
 			}
@@ -349,7 +349,7 @@ func (s *slowStore) SaveSchedules(schedules map[string]json.RawMessage) error {
 func TestSchedulesAreStoredTogether(t *testing.T) {
 	inBubble(t, func(t *testing.T, first *rig) {
 		store := new(slowStore)
-		r := startRigWith(t, store, first.jump, func(s *scheduler.Scheduler) { s.Gather(3 * time.Millisecond) })
+		r := startRig(t, store, first.jump, func(s *scheduler.Scheduler) { s.Gather(3 * time.Millisecond) })
 		for i := range 10 {
 			r.begin(fmt.Sprint("n", i), everyFive)
 			time.Sleep(200 * time.Microsecond)
@@ -357,6 +357,24 @@ func TestSchedulesAreStoredTogether(t *testing.T) {
 		r.stop()
 		if store.saves != 1 {
 			t.Errorf("ten schedules within 2 ms were stored in %d times, want 1", store.saves)
+		}
+	})
+}
+
+// A time that JSON does not know, by a clock that has gone mad, leaves what was kept.
+func TestWhatCannotBeWrittenDeletesNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.set("new-year", `{"cron":"@yearly","operation":"home"}`)
+		r.stop()
+		before := r.kept("new-year")
+		r = startRigAt(t, r.store, func() time.Time { return time.Date(10_000, 6, 1, 0, 0, 0, 0, time.UTC) })
+		r.sleep(time.Minute)
+		r.stop()
+		if after := r.kept("new-year"); before == nil || string(after) != string(before) {
+			t.Errorf("it is kept as %s, was %s", after, before)
+		}
+		if w := r.warning("schedule new-year"); w != `The schedule "new-year" cannot be stored; set it again` {
+			t.Errorf("the warning is %q", w)
 		}
 	})
 }
