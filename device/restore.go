@@ -59,7 +59,7 @@ func (d *Device) lost(saved Saved, t *task) *Error {
 	case d.window == 0:
 		return errGone
 	case saved.Away == nil:
-		return Errorf(CodeInterrupted, "the process ended before the operation did, and the machine may have been off since")
+		return Errorf(CodeInterrupted, "the process ended before the operation did, and the machine may have been off since, or not everything was stored")
 	case *saved.Away > d.window:
 		return Errorf(CodeInterrupted, "the process ended before the operation did, and was away for longer than %v", d.window)
 	case !d.attemptsLeft(t):

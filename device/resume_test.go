@@ -157,6 +157,50 @@ func TestWhatMustNotGoOnEndsAsInterrupted(t *testing.T) {
 	}
 }
 
+// A disk that fails has an earlier state, in which what was given up since still runs.
+func TestAFailingDiskDoesNotUndoWhatWasGivenUp(t *testing.T) {
+	for name, giveUp := range map[string]func(r *rig){
+		"stop":    func(r *rig) { r.stop("stop") },
+		"release": func(r *rig) { r.submit(connection("off", "OFF")) },
+		"cancel":  func(r *rig) { r.submit(cancel("c", "all")) },
+		"end":     func(r *rig) { r.shutDown(); time.Sleep(3 * time.Second) },
+	} {
+		for ill, fall := range map[string]func(*disk) (heal func()){
+			"fails": func(d *disk) func() { d.fail(errDisk); return func() {} },
+			"hangs": (*disk).hang,
+		} {
+			t.Run(name+" "+ill, func(t *testing.T) {
+				onDisk(t, func(t *testing.T, r *rig, d *disk) {
+					r.submit(hotel("ran", "B"), home("second"))
+					time.Sleep(time.Second)
+					defer fall(d)()
+					giveUp(r)
+					time.Sleep(5 * time.Second)
+					r.settle()
+					r = startRig(t, devicetest.New(), d.kill())
+					r.heard(time.Second)
+					r.noMove()
+					if got := brief(r.last("ran")); got != "ran interrupted interrupted" {
+						t.Error(got)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestADiskThatIsWellAgainIsReliedOn(t *testing.T) {
+	onDisk(t, func(t *testing.T, r *rig, d *disk) {
+		d.fail(errDisk)
+		r.submit(home("1"))
+		d.fail(nil)
+		time.Sleep(time.Second)
+		r = r.restartAfter(time.Second, devicetest.New())
+		r.heard(time.Second)
+		r.move(1)
+	})
+}
+
 func TestTheWindowIsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := interrupted(t, 54*time.Second, devicetest.New()) // and the seconds before the end

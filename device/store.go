@@ -11,7 +11,7 @@ import (
 // or stops the carousel waits for it. Save is not called again before it has returned, but for a stop that
 // is pressed after Run has ended.
 type Store interface {
-	// Load returns what was saved, before the device starts. A store that can only begin anew says why
+	// Load returns what was saved. It is called once, before the motor and the link run. A store that can only begin anew says why
 	// in Saved.Warning; an error keeps the device from starting.
 	Load() (Saved, error)
 	// Save makes the change durable, all of it or nothing, before it returns. What could not be saved is
@@ -38,7 +38,7 @@ type Saved struct {
 	// NextEvent is a sequence number that no event has had; 0 when there has been none.
 	NextEvent uint64
 	// Away is how long ago the last Save was, on the same boot of the machine; nil when it was another
-	// one, or cannot be known.
+	// one, when a later Save failed or took over two seconds, or when that cannot be known.
 	Away *time.Duration
 	// Warning is for people: what of the past could not be read; "" when everything was.
 	Warning string

@@ -25,8 +25,9 @@ const (
 
 // A Journal is a device.Store in a directory of its own. It is safe for concurrent use.
 type Journal struct {
-	dir string
-	log *slog.Logger
+	dir  string
+	mark mark
+	log  *slog.Logger
 
 	mu    sync.Mutex
 	db    *bbolt.DB // nil while the file cannot be written
@@ -40,7 +41,7 @@ var _ device.Store = (*Journal)(nil)
 // Open opens the journal in a directory, which is made if it is missing, and reads it. The only error is
 // that another process has it. What else is wrong shows in what Load returns, and in the error of a Save.
 func Open(dir string, log *slog.Logger) (*Journal, error) {
-	j := &Journal{dir: dir, log: log}
+	j := &Journal{dir: dir, mark: markOf(dir), log: log}
 	if err := j.open(); errors.Is(err, errHeld) {
 		return nil, err
 	}
@@ -61,11 +62,13 @@ func (j *Journal) Load() (device.Saved, error) {
 func (j *Journal) Save(c device.Change) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := j.open(); err != nil {
-		return j.advise(err)
-	}
-	return j.advise(guarded(func() error {
-		return j.db.Update(func(tx *bbolt.Tx) error { return write(tx, c) })
+	return j.advise(j.mark.saving(func() error {
+		if err := j.open(); err != nil {
+			return err
+		}
+		return guarded(func() error {
+			return j.db.Update(func(tx *bbolt.Tx) error { return write(tx, c) })
+		})
 	}))
 }
 
@@ -73,6 +76,7 @@ func (j *Journal) Save(c device.Change) error {
 // the process has ended.
 func (j *Journal) Close() error {
 	if !j.mu.TryLock() {
+		j.mark.remove()
 		return errors.New("the journal is still being written")
 	}
 	defer j.mu.Unlock()
@@ -153,6 +157,9 @@ func (j *Journal) load() (*device.Saved, error) {
 			return err
 		})
 	})
+	if saved != nil && !j.mark.take() {
+		saved.Away = nil
+	}
 	return saved, errors.Join(err, db.Close())
 }
 

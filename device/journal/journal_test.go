@@ -20,7 +20,17 @@ import (
 	"github.com/plate-resort/plate-resort/device/journal"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	marks, err := os.MkdirTemp("", "marks-")
+	if err != nil {
+		panic(err)
+	}
+	_ = os.Setenv("RUNTIME_DIRECTORY", marks)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(marks)
+		os.Exit(code)
+	}))
+}
 
 var quiet = slog.New(slog.DiscardHandler)
 
@@ -144,6 +154,44 @@ func TestAwayIsTheTimeSinceTheLastSave(t *testing.T) {
 	shut(t, j)
 	if _, saved := open(t, dir); saved.Away == nil || *saved.Away <= 0 || *saved.Away > time.Since(began) {
 		t.Errorf("away for %v, want up to %v", saved.Away, time.Since(began))
+	}
+}
+
+// What came after a Save that failed is not on disk, and may be a stop.
+func TestAwayIsNotKnownAfterASaveThatFailed(t *testing.T) {
+	dir := t.TempDir()
+	j, _ := open(t, dir)
+	save(t, j, total(1))
+	bad := record(0, 1, 0)
+	bad.Operation.QueuedAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) // JSON has no such year
+	if err := j.Save(device.Change{Records: records(bad)}); err == nil {
+		t.Fatal("saved")
+	}
+	shut(t, j)
+	j, saved := open(t, dir)
+	if saved.OperationsTotal != 1 || saved.Away != nil {
+		t.Errorf("loaded is %+v", saved)
+	}
+
+	save(t, j, total(2)) // the disk is well again
+	shut(t, j)
+	if _, saved := open(t, dir); saved.Away == nil {
+		t.Error("after a Save that succeeded it is not known either")
+	}
+}
+
+// The next process has to save itself before another one may rely on it.
+func TestAMarkCountsOnce(t *testing.T) {
+	dir := t.TempDir()
+	j, _ := open(t, dir)
+	save(t, j, total(1))
+	shut(t, j)
+	for i, want := range []bool{true, false} {
+		j, saved := open(t, dir)
+		if (saved.Away != nil) != want {
+			t.Errorf("start %d: away is %v, want one %v", i+1, saved.Away, want)
+		}
+		shut(t, j)
 	}
 }
 
