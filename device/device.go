@@ -24,6 +24,7 @@ type Config struct {
 	RetryDelay time.Duration // before each of them
 	// ResumeWindow is how long the process may have been away for moves to go on; 0 is never.
 	ResumeWindow time.Duration
+	Setup        Setup            // of the motor, until a command changes it
 	NewID        func() string    // makes an id for an operation whose sender gave none; called concurrently
 	Now          func() time.Time // the wall clock
 	Motor        Motor
@@ -81,7 +82,8 @@ type Device struct {
 	closing       bool
 	contacted     bool
 	latched       bool
-	released      bool // by command, though the motor may not have come to it
+	setup         Setup // as it was commanded last
+	released      bool  // by command, though the motor may not have come to it
 	lastPress     uint64
 	lastError     *Failure
 	activitySince time.Time
@@ -108,6 +110,8 @@ func New(c Config) (*Device, error) {
 	}
 	warnings := newWarnings()
 	warnings.set(journalWarning, saved.Warning)
+	standing := saved.Standing
+	standing.Setup = c.Setup
 	outbox := newOutbox(c.Log, saved.Events, saved.NextEvent)
 	d := &Device{
 		carousel:      c.Carousel,
@@ -128,7 +132,7 @@ func New(c Config) (*Device, error) {
 		newID:         c.NewID,
 		motor:         c.Motor,
 		log:           c.Log,
-		recorder:      newRecorder(c.Store, c.Gather, outbox, saved.Standing, warnings, c.Log),
+		recorder:      newRecorder(c.Store, c.Gather, outbox, standing, warnings, c.Log),
 		outbox:        outbox,
 		warnings:      warnings,
 		hearing:       newHearing(),
@@ -144,6 +148,7 @@ func New(c Config) (*Device, error) {
 		contact:       make(chan struct{}),
 		accepted:      newLedger(),
 		latched:       saved.Latched,
+		setup:         c.Setup,
 		released:      saved.Released,
 		total:         saved.OperationsTotal,
 		activitySince: now(),
@@ -368,5 +373,5 @@ func (d *Device) finish(o outcome) {
 
 // standing is what the store keeps of the device, apart from its operations.
 func (d *Device) standing() Standing {
-	return Standing{Latched: d.latched, Released: d.released, OperationsTotal: d.total}
+	return Standing{Latched: d.latched, Released: d.released, OperationsTotal: d.total, Setup: d.setup}
 }

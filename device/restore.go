@@ -14,8 +14,9 @@ const (
 )
 
 var (
-	errGone       = Errorf(CodeInterrupted, "the process ended before the operation did")
-	errNoAttempts = Errorf(CodeInterrupted, "the process ended before the operation did, and it has no attempts left")
+	errGone         = Errorf(CodeInterrupted, "the process ended before the operation did")
+	errAnotherSetup = Errorf(CodeInterrupted, "the process ended before the operation did, and the servo or the speed, which commands had changed, is that of the settings again")
+	errNoAttempts   = Errorf(CodeInterrupted, "the process ended before the operation did, and it has no attempts left")
 )
 
 // restore continues from what the store holds. What had not ended goes on, in its order, or ends.
@@ -62,6 +63,8 @@ func (d *Device) lost(saved Saved, t *task) *Error {
 		return Errorf(CodeInterrupted, "the process ended before the operation did, and the machine may have been off since, or not everything was stored")
 	case *saved.Away > d.window:
 		return Errorf(CodeInterrupted, "the process ended before the operation did, and was away for longer than %v", d.window)
+	case saved.Setup != d.setup:
+		return errAnotherSetup
 	case !d.attemptsLeft(t):
 		return errNoAttempts
 	}

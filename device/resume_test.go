@@ -2,6 +2,7 @@ package device_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -284,6 +285,51 @@ func TestARebootDoesNotGoOn(t *testing.T) {
 			t.Errorf("the servo was rebooted %d times", n)
 		}
 	})
+}
+
+func TestWhatWasMeantForAnotherServoOrSpeedDoesNotGoOn(t *testing.T) {
+	on := func(p device.Parameters) device.Command {
+		p.State = new("ON")
+		return command("other", device.ConnectionOperation, p)
+	}
+	for name, c := range map[string]struct {
+		command device.Command
+		setup   device.Setup // of the settings after the kill
+		goesOn  bool
+	}{
+		"port":      {on(device.Parameters{Port: new("/dev/ttyUSB1")}), device.Setup{Port: "/dev/ttyUSB0", Baud: 57600, ID: 1, Speed: 50}, false},
+		"baud":      {on(device.Parameters{Baud: new(1000000)}), device.Setup{Port: "/dev/ttyUSB0", Baud: 57600, ID: 1, Speed: 50}, false},
+		"id":        {on(device.Parameters{MotorID: new(2)}), device.Setup{Port: "/dev/ttyUSB0", Baud: 57600, ID: 1, Speed: 50}, false},
+		"speed":     {speed("other", 3), device.Setup{Port: "/dev/ttyUSB0", Baud: 57600, ID: 1, Speed: 50}, false},
+		"settings":  {speed("other", 50), device.Setup{Port: "/dev/ttyUSB1", Baud: 57600, ID: 1, Speed: 50}, false},
+		"as before": {speed("other", 50), device.Setup{Port: "/dev/ttyUSB0", Baud: 57600, ID: 1, Speed: 50}, true},
+		"moved": {on(device.Parameters{Port: new("/dev/ttyUSB1"), Baud: new(9600), MotorID: new(2)}),
+			device.Setup{Port: "/dev/ttyUSB1", Baud: 9600, ID: 2, Speed: 50}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onDisk(t, func(t *testing.T, r *rig, d *disk) {
+				r.submit(c.command)
+				r.submit(hotel("ran", "B"))
+				next := r.kill()
+				again := func(next *disk) {
+					r = newRigWith(t, devicetest.New(), next, func(config *device.Config) { config.Setup = c.setup })
+					r.start()
+				}
+				again(next)
+				again(r.kill()) // which is after the same move
+				r.heard(time.Second)
+				if c.goesOn {
+					r.move(1)
+					return
+				}
+				r.noMove()
+				op := (*r.View().History)[0]
+				if brief(op) != "ran interrupted interrupted" || !strings.Contains(op.Error.Message, "the servo or the speed") {
+					t.Errorf("%s: %s", brief(op), op.Error.Message)
+				}
+			})
+		})
+	}
 }
 
 func TestAMoveToAHotelThatIsGoneDoesNotGoOn(t *testing.T) {

@@ -27,6 +27,16 @@ type Standing struct {
 	Released bool `json:"released"`
 	// OperationsTotal counts the operations that have ended.
 	OperationsTotal uint64 `json:"operations_total"`
+	// Setup is the one that moves are for.
+	Setup Setup `json:"setup"`
+}
+
+// A Setup says which servo turns the carousel, and how fast.
+type Setup struct {
+	Port  string `json:"port"`
+	Baud  int    `json:"baud"` // bits a second
+	ID    int    `json:"id"`
+	Speed int    `json:"speed"` // profile velocity, 0.229 rpm
 }
 
 // Saved is what a device begins with.
