@@ -68,7 +68,7 @@ func TestKilledWithAQueueAndBackTooLate(t *testing.T) {
 	d.program.kill(t)
 	d.run(t)
 	for _, id := range []string{"first", "second", "third"} {
-		if op := d.watch.operation(t, id, "interrupted"); !strings.Contains(op.Error.Message, "away for longer than 1ms") {
+		if op := d.watch.operation(t, id, "interrupted"); !strings.Contains(op.Error.Message, "could not go on within 1ms") {
 			t.Errorf("operation %s says %q", id, op.Error.Message)
 		}
 	}

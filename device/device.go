@@ -87,8 +87,10 @@ type Device struct {
 	lastPress     uint64
 	lastError     *Failure
 	activitySince time.Time
-	lastTime      time.Time   // the latest that the store knows
-	wentOn        bool        // what the last process left does not wait any longer
+	lastTime      time.Time // the latest that the store knows
+	wentOn        bool      // what the last process left does not wait any longer
+	resumeBy      time.Time // when it has waited for too long
+	resumeLate    <-chan time.Time
 	healthAt      time.Time   // when the health of the view was made
 	healthDue     *time.Timer // when the next one may be worth publishing
 	total         uint64      // operations that have ended, ever
@@ -266,9 +268,10 @@ func (d *Device) run(ctx context.Context) {
 		case <-d.motor.Changed():
 		case <-d.warnings.changed:
 		case <-d.hearing.changed:
+		case <-d.resumeLate:
 		case <-d.healthDue.C:
 		case <-alive.C:
-			if d.running != nil || len(d.queue) > 0 {
+			if d.wouldGoOn() {
 				d.recorder.alive()
 			}
 		}
@@ -373,5 +376,5 @@ func (d *Device) finish(o outcome) {
 
 // standing is what the store keeps of the device, apart from its operations.
 func (d *Device) standing() Standing {
-	return Standing{Latched: d.latched, Released: d.released, OperationsTotal: d.total, Setup: d.setup}
+	return Standing{Latched: d.latched, Released: d.released, OperationsTotal: d.total, Resuming: d.resuming(), Setup: d.setup}
 }

@@ -44,7 +44,9 @@ func (d *disk) Save(c device.Change) error {
 	if d.err != nil || d.dead {
 		return d.err
 	}
-	d.savedAt = time.Now()
+	if !c.Resuming {
+		d.savedAt = time.Now()
+	}
 	return d.Memory.Save(c)
 }
 

@@ -47,7 +47,9 @@ func (d *Device) restore(saved Saved) {
 		d.record(t)
 	}
 	if d.resuming() {
-		d.log.Warn("going on with what was interrupted, once a stop would be heard", "operations", len(d.queue))
+		left := d.window - *saved.Away
+		d.resumeBy, d.resumeLate = time.Now().Add(left), time.After(left)
+		d.log.Warn("going on with what was interrupted, once a stop would be heard", "operations", len(d.queue), "within", left)
 	}
 }
 
@@ -62,7 +64,7 @@ func (d *Device) lost(saved Saved, t *task) *Error {
 	case saved.Away == nil:
 		return Errorf(CodeInterrupted, "the process ended before the operation did, and the machine may have been off since, or not everything was stored")
 	case *saved.Away > d.window:
-		return Errorf(CodeInterrupted, "the process ended before the operation did, and was away for longer than %v", d.window)
+		return d.errTooLate()
 	case saved.Setup != d.setup:
 		return errAnotherSetup
 	case !d.attemptsLeft(t):
@@ -77,18 +79,43 @@ func (d *Device) resuming() bool {
 }
 
 // mayGoOn reports whether the next operation may start. What was interrupted may when a stop has been heard
-// for a while and it is known whether the motor is there.
+// for a while and it is known whether the motor is there; if that does not come in time, it ends.
 func (d *Device) mayGoOn() bool {
-	if d.resuming() && d.hearing.lasts() && d.motor.Status().Contacted {
+	switch {
+	case !d.resuming():
+	case !time.Now().Before(d.resumeBy):
+		d.endResuming(d.errTooLate())
+	case d.hearing.lasts() && d.motor.Status().Contacted:
 		d.wentOn = true
 		d.log.Info("going on with what was interrupted", "operations", len(d.queue))
+	default:
+		return false
 	}
-	return !d.resuming()
+	return true
 }
 
-// aliveInterval is how often the store is told that the process lives, while something runs or waits: so
-// much earlier than it does the window begin.
+// endResuming ends what would go on.
+func (d *Device) endResuming(reason *Error) {
+	d.queueChanged = true
+	for d.resuming() {
+		t := d.queue[0]
+		d.queue = d.queue[1:]
+		d.end(t, Result{}, reason)
+	}
+}
+
+func (d *Device) errTooLate() *Error {
+	return Errorf(CodeInterrupted, "the process ended before the operation did, and it could not go on within %v", d.window)
+}
+
+// aliveInterval is how often the store is told that the process lives: so much earlier than it does the
+// window begin.
 func (d *Device) aliveInterval() time.Duration { return max(d.window/10, time.Second) }
+
+// wouldGoOn reports whether something would go on if the process ended now, from now on.
+func (d *Device) wouldGoOn() bool {
+	return !d.resuming() && (d.running != nil || len(d.queue) > 0)
+}
 
 // StopHeard says that a stop would be heard from now on, or would not. Until it is, nothing goes on that
 // the end of the last process has interrupted.

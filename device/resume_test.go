@@ -68,7 +68,7 @@ func TestNothingGoesOnBeforeAStopHasBeenHeardForASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := interrupted(t, time.Second, devicetest.New())
 		r.submit(home("new"))
-		time.Sleep(time.Hour)
+		time.Sleep(10 * time.Second)
 		r.noMove()
 		r.heard(time.Second - 1)
 		r.noMove()
@@ -91,10 +91,82 @@ func TestNothingGoesOnBeforeItIsKnownWhetherTheMotorIsThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		motor := devicetest.NewUnconnected()
 		r := interrupted(t, time.Second, motor)
-		r.heard(time.Hour)
+		r.heard(10 * time.Second)
 		r.noMove()
 		motor.Find()
 		r.move(1)
+	})
+}
+
+// The broker may come back tomorrow, and nobody expects a motion then.
+func TestWhatCannotGoOnInTimeEnds(t *testing.T) {
+	for name, wait := range map[string]func(t *testing.T) *rig{
+		"stop not heard": func(t *testing.T) *rig { return interrupted(t, 20*time.Second, devicetest.New()) },
+		"motor not contacted": func(t *testing.T) *rig {
+			r := interrupted(t, 20*time.Second, devicetest.NewUnconnected())
+			r.heard(0)
+			return r
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := wait(t)
+				r.expect("ran retrying interrupted", "second retrying interrupted", "third retrying interrupted")
+				time.Sleep(40*time.Second - 1)
+				r.expect()
+				time.Sleep(time.Nanosecond)
+				r.expect("ran interrupted interrupted", "second interrupted interrupted", "third interrupted interrupted")
+				if m := r.last("ran").Error.Message; m != "the process ended before the operation did, and it could not go on within 1m0s" {
+					t.Errorf("the message is %q", m)
+				}
+				r.motor.Find()
+				r.heard(time.Second)
+				r.noMove()
+				r.submit(home("new"))
+				r.move(1)
+			})
+		})
+	}
+}
+
+func TestWhatIsNewRunsOnceNothingGoesOnAnyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := interrupted(t, time.Second, devicetest.New(), hotel("ran", "B"))
+		r.submit(home("new"))
+		time.Sleep(time.Minute)
+		if goal := r.move(1).Goal; goal != 0 {
+			t.Errorf("the move goes to %v", goal)
+		}
+		r.arrive(1)
+		r.status(device.StatusReady)
+	})
+}
+
+// The window begins with the end of the process that ran, however many have waited since.
+func TestBeingKilledWhileItWaitsGivesItNoMoreTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := interrupted(t, 5*time.Second, devicetest.New(), hotel("ran", "B"))
+		for i := range 5 {
+			r.submit(home(fmt.Sprint("new", i))) // which is saved
+			time.Sleep(6 * time.Second)
+			r = r.restartAfter(5*time.Second, devicetest.New())
+		}
+		if got := brief(r.last("ran")); got != "ran interrupted interrupted" {
+			t.Error(got)
+		}
+		r.heard(time.Hour)
+		r.noMove()
+	})
+}
+
+func TestADegradedDeviceSaysWhatItWaitsFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := interrupted(t, time.Second, devicetest.New())
+		r.Warn("disk", "It is full")
+		r.status(device.StatusDegraded)
+		if m := r.View().State.Message; m != "Waiting until a stop would be heard, to go on after the interruption; It is full" {
+			t.Errorf("the message is %q", m)
+		}
 	})
 }
 

@@ -27,6 +27,9 @@ type Standing struct {
 	Released bool `json:"released"`
 	// OperationsTotal counts the operations that have ended.
 	OperationsTotal uint64 `json:"operations_total"`
+	// Resuming says that what an earlier process has left still waits to go on: Away goes on counting from
+	// the last Save before.
+	Resuming bool `json:"resuming,omitempty"`
 	// Setup is the one that moves are for.
 	Setup Setup `json:"setup"`
 }
@@ -47,7 +50,7 @@ type Saved struct {
 	Events []Event
 	// NextEvent is a sequence number that no event has had; 0 when there has been none.
 	NextEvent uint64
-	// Away is how long ago the last Save was, on the same boot of the machine; nil when it was another
+	// Away is how long ago the last Save was that was not Resuming, on the same boot of the machine; nil when it was another
 	// one, when a later Save failed or took over two seconds, or when that cannot be known.
 	Away *time.Duration
 	// Warning is for people: what of the past could not be read; "" when everything was.

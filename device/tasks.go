@@ -107,7 +107,7 @@ func (d *Device) expired(t *task) bool {
 
 // startNext starts the operation whose turn it is. One that cannot be carried out ends here.
 func (d *Device) startNext() {
-	for d.running == nil && len(d.queue) > 0 && d.mayGoOn() {
+	for d.running == nil && d.mayGoOn() && len(d.queue) > 0 {
 		t := d.queue[0]
 		d.queue[0] = nil
 		d.queue = d.queue[1:]

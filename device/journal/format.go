@@ -30,8 +30,8 @@ type state struct {
 }
 
 // write makes the change.
-func write(tx *bbolt.Tx, c device.Change) error {
-	now := state{Format: format, Standing: c.Standing, NextEvent: c.NextEvent, Written: present()}
+func write(tx *bbolt.Tx, c device.Change, written moment) error {
+	now := state{Format: format, Standing: c.Standing, NextEvent: c.NextEvent, Written: written}
 	if err := put(tx, deviceBucket, stateKey, now); err != nil {
 		return err
 	}
@@ -72,18 +72,18 @@ func put(tx *bbolt.Tx, bucket, key []byte, value any) error {
 
 func sequenceKey(sequence uint64) []byte { return binary.BigEndian.AppendUint64(nil, sequence) }
 
-// read returns everything in the file, or nil when nothing was ever written.
-func read(tx *bbolt.Tx) (*device.Saved, error) {
+// read returns everything in the file, or nil when nothing was ever written, and when it was.
+func read(tx *bbolt.Tx) (*device.Saved, moment, error) {
 	b := tx.Bucket(deviceBucket)
 	if b == nil {
-		return nil, nil
+		return nil, moment{}, nil
 	}
 	var s state
 	if err := decode(deviceBucket, b.Get(stateKey), &s); err != nil {
-		return nil, err
+		return nil, moment{}, err
 	}
 	if s.Format != format {
-		return nil, fmt.Errorf("its format is %d, and this program knows %d", s.Format, format)
+		return nil, moment{}, fmt.Errorf("its format is %d, and this program knows %d", s.Format, format)
 	}
 	saved := &device.Saved{Standing: s.Standing, NextEvent: s.NextEvent, Away: s.Written.ago()}
 	err := each(tx, operationsBucket, 4, func(key, value []byte) error {
@@ -93,7 +93,7 @@ func read(tx *bbolt.Tx) (*device.Saved, error) {
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, moment{}, err
 	}
 	err = each(tx, eventsBucket, 8, func(key, value []byte) error {
 		event := device.Event{Sequence: binary.BigEndian.Uint64(key)}
@@ -102,7 +102,7 @@ func read(tx *bbolt.Tx) (*device.Saved, error) {
 		saved.NextEvent = max(saved.NextEvent, event.Sequence+1)
 		return err
 	})
-	return saved, err
+	return saved, s.Written, err
 }
 
 // each calls do for everything in the bucket, in the order of the keys, which have so many bytes.

@@ -34,6 +34,8 @@ type Journal struct {
 	known bool      // what was in the file is loaded, or there was nothing
 	begun bool      // the device has begun with what was loaded
 	saved device.Saved
+	// written is when the device was saved last that was not resuming.
+	written moment
 }
 
 var _ device.Store = (*Journal)(nil)
@@ -67,7 +69,15 @@ func (j *Journal) Save(c device.Change) error {
 			return err
 		}
 		return guarded(func() error {
-			return j.db.Update(func(tx *bbolt.Tx) error { return write(tx, c) })
+			written := j.written
+			if !c.Resuming {
+				written = present()
+			}
+			err := j.db.Update(func(tx *bbolt.Tx) error { return write(tx, c, written) })
+			if err == nil {
+				j.written = written
+			}
+			return err
 		})
 	}))
 }
@@ -153,7 +163,7 @@ func (j *Journal) load() (*device.Saved, error) {
 	var saved *device.Saved
 	err = guarded(func() error {
 		return db.View(func(tx *bbolt.Tx) error {
-			saved, err = read(tx)
+			saved, j.written, err = read(tx)
 			return err
 		})
 	})

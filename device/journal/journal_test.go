@@ -195,6 +195,32 @@ func TestAMarkCountsOnce(t *testing.T) {
 	}
 }
 
+// What waits to go on has no more time because of a Save.
+func TestAwayGoesOnWhileTheDeviceIsResuming(t *testing.T) {
+	dir := t.TempDir()
+	j, _ := open(t, dir)
+	save(t, j, device.Change{})
+	began := time.Now()
+	for range 2 {
+		shut(t, j)
+		j, _ = open(t, dir)
+		save(t, j, device.Change{Standing: device.Standing{Resuming: true}})
+	}
+	least := time.Since(began)
+	save(t, j, device.Change{Standing: device.Standing{Resuming: true}})
+	shut(t, j)
+	j, saved := open(t, dir)
+	if saved.Away == nil || *saved.Away < least {
+		t.Errorf("away for %v, want at least %v", saved.Away, least)
+	}
+	began = time.Now()
+	save(t, j, device.Change{})
+	shut(t, j)
+	if _, saved := open(t, dir); saved.Away == nil || *saved.Away > time.Since(began) {
+		t.Errorf("when it is not resuming, away for %v", saved.Away)
+	}
+}
+
 func TestAnotherProcessIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	j, _ := open(t, dir)
