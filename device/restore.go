@@ -114,7 +114,7 @@ func (d *Device) aliveInterval() time.Duration { return max(d.window/10, time.Se
 
 // wouldGoOn reports whether something would go on if the process ended now, from now on.
 func (d *Device) wouldGoOn() bool {
-	return !d.resuming() && (d.running != nil || len(d.queue) > 0)
+	return d.window > 0 && !d.resuming() && (d.running != nil || len(d.queue) > 0)
 }
 
 // StopHeard says that a stop would be heard from now on, or would not. Until it is, nothing goes on that

@@ -309,6 +309,21 @@ func TestWithoutAWindowNothingGoesOn(t *testing.T) {
 	})
 }
 
+func TestWithoutAWindowTheDiskIsNotToldThatTheProcessLives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := new(disk)
+		r := newRigWith(t, devicetest.New(), d, func(c *device.Config) { c.ResumeWindow = 0 })
+		r.start()
+		r.submit(home("1"))
+		time.Sleep(2 * time.Second)
+		before := d.count()
+		time.Sleep(time.Hour)
+		if n := d.count() - before; n != 0 {
+			t.Errorf("%d writes in an hour of one move", n)
+		}
+	})
+}
+
 func TestWhatHasNoAttemptsLeftEndsAsInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := interrupted(t, time.Second, devicetest.New(), once(home("ran")), once(hotel("waited", "B")))
