@@ -36,7 +36,7 @@
 //
 // After the end of the process without a shutdown, moves that ran or waited are retrying: they go on, ahead of
 // everything new, if the process was away for a short time only on the same boot of the machine, and not
-// before a stop would have been heard for a second ([Device.StopHeard]). All else ends as interrupted, and so
+// before a stop would have been heard for a second ([Device.StopHeard]), unless one may be lost ([Device.StopMissed]). All else ends as interrupted, and so
 // does what has to wait for longer than that short time.
 //
 // # The emergency stop

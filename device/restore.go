@@ -16,6 +16,7 @@ const (
 var (
 	errGone         = Errorf(CodeInterrupted, "the process ended before the operation did")
 	errAnotherSetup = Errorf(CodeInterrupted, "the process ended before the operation did, and the servo or the speed, which commands had changed, is that of the settings again")
+	errMissed       = Errorf(CodeInterrupted, "the process ended before the operation did, and the broker has no session that would have kept a stop since")
 	errNoAttempts   = Errorf(CodeInterrupted, "the process ended before the operation did, and it has no attempts left")
 )
 
@@ -83,6 +84,8 @@ func (d *Device) resuming() bool {
 func (d *Device) mayGoOn() bool {
 	switch {
 	case !d.resuming():
+	case d.hearing.mayHaveMissed():
+		d.endResuming(errMissed)
 	case !time.Now().Before(d.resumeBy):
 		d.endResuming(d.errTooLate())
 	case d.hearing.lasts() && d.motor.Status().Contacted:
@@ -121,13 +124,18 @@ func (d *Device) wouldGoOn() bool {
 // the end of the last process has interrupted.
 func (d *Device) StopHeard(heard bool) { d.hearing.set(heard) }
 
-// A hearing knows for how long a stop would have been heard. Safe for concurrent use.
-type hearing struct {
-	changed chan struct{} // receives when it may have lasted long enough
+// StopMissed says that a stop that was sent while nobody listened may be lost, so that what the end of the
+// last process has interrupted must not go on.
+func (d *Device) StopMissed() { d.hearing.miss() }
 
-	mu    sync.Mutex
-	since time.Time // zero when a stop would not be heard
-	due   *time.Timer
+// A hearing knows for how long a stop would have been heard, and whether one may be lost. Safe for concurrent use.
+type hearing struct {
+	changed chan struct{} // receives when it may have lasted long enough, or one may be lost
+
+	mu     sync.Mutex
+	since  time.Time // zero when a stop would not be heard
+	due    *time.Timer
+	missed bool
 }
 
 func newHearing() *hearing { return &hearing{changed: make(chan struct{}, 1)} }
@@ -143,12 +151,27 @@ func (h *hearing) set(heard bool) {
 		return
 	}
 	h.since = time.Now()
-	h.due = time.AfterFunc(hearingTime, func() {
-		select {
-		case h.changed <- struct{}{}:
-		default:
-		}
-	})
+	h.due = time.AfterFunc(hearingTime, h.announce)
+}
+
+func (h *hearing) miss() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.missed = true
+	h.announce()
+}
+
+func (h *hearing) mayHaveMissed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.missed
+}
+
+func (h *hearing) announce() {
+	select {
+	case h.changed <- struct{}{}:
+	default:
+	}
 }
 
 // lasts reports whether a stop would have been heard for long enough.

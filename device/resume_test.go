@@ -470,6 +470,30 @@ func TestWhatWouldGoOnCanBeCancelled(t *testing.T) {
 	})
 }
 
+func TestNothingGoesOnWhenAStopMayBeLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := interrupted(t, time.Second, devicetest.New(), hotel("ran", "B"), angle("second", 90))
+		r.submit(home("new"))
+		r.expect("ran retrying interrupted", "second retrying interrupted", "new queued")
+		r.StopMissed()
+		r.expect("ran interrupted interrupted", "second interrupted interrupted", "new running")
+		r.heard(time.Hour)
+		if goal := r.move(1).Goal; goal != 0 {
+			t.Errorf("the move goes to %v", goal)
+		}
+	})
+}
+
+func TestAStopThatMayBeLostEndsNothingNew(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.submit(home("1"), home("2"))
+		r.StopMissed()
+		r.arrive(1)
+		r.arrive(2)
+		r.expect("1 queued", "1 running", "2 queued", "1 completed", "2 running", "2 completed")
+	})
+}
+
 func TestAShutdownEndsWhatWouldGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := interrupted(t, time.Second, devicetest.New())

@@ -27,8 +27,8 @@ type connection struct {
 	// options returns fresh options for each session.
 	options func() *paho.ClientOptions
 	// session does the work while the connection is open, and calls up when that has begun. Its context
-	// ends with the connection.
-	session func(ctx context.Context, client paho.Client, up func()) error
+	// ends with the connection. Present says that the broker has kept the session since the last one.
+	session func(ctx context.Context, client paho.Client, present bool, up func()) error
 }
 
 // run connects until ctx ends. An outage is logged once, however many attempts it takes.
@@ -69,7 +69,7 @@ func (c *connection) once(ctx context.Context, up func()) error {
 			lose(fmt.Errorf("the connection was lost: %w", err))
 		})
 	client := paho.NewClient(options)
-	token := client.Connect()
+	token := client.Connect().(*paho.ConnectToken)
 	select {
 	case <-token.Done():
 	case <-ctx.Done():
@@ -83,7 +83,7 @@ func (c *connection) once(ctx context.Context, up func()) error {
 		return err
 	}
 	defer client.Disconnect(uint(disconnectTimeout.Milliseconds()))
-	err := c.session(sessionCtx, client, up)
+	err := c.session(sessionCtx, client, token.SessionPresent(), up)
 	if cause := context.Cause(sessionCtx); cause != nil {
 		return cause
 	}

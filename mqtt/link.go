@@ -108,7 +108,10 @@ func (l *Link) options(suffix string) *paho.ClientOptions {
 }
 
 // stopSession listens for the emergency stop.
-func (l *Link) stopSession(ctx context.Context, client paho.Client, up func()) error {
+func (l *Link) stopSession(ctx context.Context, client paho.Client, present bool, up func()) error {
+	if !present { // and with it a stop may be gone
+		l.device.StopMissed()
+	}
 	if err := subscribe(ctx, client, l.topics.Set(device.StopOperation), l.pressed(stopWay)); err != nil {
 		return err
 	}
@@ -124,7 +127,7 @@ func (l *Link) stopSession(ctx context.Context, client paho.Client, up func()) e
 }
 
 // commandSession listens for everything, and publishes.
-func (l *Link) commandSession(ctx context.Context, client paho.Client, up func()) error {
+func (l *Link) commandSession(ctx context.Context, client paho.Client, _ bool, up func()) error {
 	select {
 	case <-l.stopUp.is():
 	case <-time.After(stopPatience):
