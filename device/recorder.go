@@ -61,12 +61,19 @@ func newBatch() batch { return batch{records: make(map[int]Record)} }
 func (r *recorder) record(standing Standing, record Record) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.standing = standing
-	r.next.records[record.Slot] = record
+	r.keep(standing, record)
 	r.outbox.hold(record.Operation)
 	if r.trouble != "" {
 		r.releaseAll()
 	}
+	r.announce()
+}
+
+// note takes what is new of an operation without having it published. It never waits.
+func (r *recorder) note(standing Standing, record Record) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keep(standing, record)
 	r.announce()
 }
 
@@ -218,7 +225,12 @@ func (r *recorder) delivered() bool {
 // storeWarning is the subject of the warning that the store does not work.
 const storeWarning = "store"
 
-// The following two are for those who hold the mutex.
+// The following three are for those who hold the mutex.
+
+func (r *recorder) keep(standing Standing, record Record) {
+	r.standing = standing
+	r.next.records[record.Slot] = record
+}
 
 func (r *recorder) releaseAll() {
 	_, next := r.outbox.bounds()

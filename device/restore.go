@@ -58,6 +58,8 @@ func (d *Device) restore(saved Saved) {
 // they are to absolute angles.
 func (d *Device) lost(saved Saved, t *task) *Error {
 	switch {
+	case t.givenUp != nil:
+		return t.givenUp
 	case d.latched, d.released, !t.operation.Name.Moves(), d.validate(t.command) != nil:
 		return errGone
 	case d.window == 0:

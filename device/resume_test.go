@@ -294,6 +294,47 @@ func TestAMoveOfAnHourGoesOn(t *testing.T) {
 	})
 }
 
+// It was halting when the process was killed.
+func TestWhatWasGivenUpDoesNotGoOn(t *testing.T) {
+	for name, c := range map[string]struct {
+		giveUp []device.Command
+		want   string
+	}{
+		"cancelled":               {[]device.Command{cancel("c", "ran")}, "ran cancelled cancelled"},
+		"released, and connected": {[]device.Command{connection("off", "OFF"), connection("on", "ON")}, "ran cancelled cancelled"},
+		"sent again since":        {[]device.Command{cancel("c", "ran"), hotel("ran", "B")}, "ran cancelled cancelled"},
+		"end of the process":      {nil, "ran interrupted interrupted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onDisk(t, func(t *testing.T, r *rig, d *disk) {
+				r.motor.HoldHalts(true)
+				r.submit(hotel("ran", "B"), angle("second", 90))
+				r.submit(c.giveUp...)
+				if c.giveUp == nil {
+					r.cancel()
+				}
+				time.Sleep(100 * time.Millisecond)
+				if r.move(1).Ended() {
+					t.Fatal("it does not halt")
+				}
+				next := r.kill()
+				r.motor.HoldHalts(false)
+				time.Sleep(time.Second)
+				r = startRig(t, devicetest.New(), next)
+				if got := brief(r.last("ran")); got != c.want {
+					t.Errorf("%s, want %s", got, c.want)
+				}
+				r.heard(time.Second)
+				for _, m := range r.motor.Moves() {
+					if m.Goal == 109 {
+						t.Error("it goes on")
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestWithoutAWindowNothingGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startRig(t, devicetest.New(), new(disk))

@@ -66,6 +66,8 @@ type Record struct {
 	Accepted  uint64    `json:"accepted"`
 	Ended     uint64    `json:"ended"`
 	Operation Operation `json:"operation"`
+	// GivenUp says why an operation that has not ended is not to go on: it is being halted. nil when it may.
+	GivenUp *Error `json:"given_up,omitempty"`
 }
 
 // A Change is what is to be kept from now on.
