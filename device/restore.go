@@ -38,11 +38,14 @@ func (d *Device) restore(saved Saved) {
 	for _, t := range pending {
 		op := &t.operation
 		t.command = Command{ID: op.ID, Name: op.Name, Parameters: op.Parameters, Source: op.Source}
-		if err := d.lost(saved, t); err != nil {
+		valid := d.validate(t.command) == nil
+		if valid && op.Name.Moves() {
+			t.move = d.move(t.command)
+		}
+		if err := d.lost(saved, t, valid); err != nil {
 			d.end(t, Result{}, err)
 			continue
 		}
-		t.move = d.newTask(t.command).move
 		op.State, op.Error = Retrying, errGone
 		d.queue = append(d.queue, t)
 		d.record(t)
@@ -55,12 +58,12 @@ func (d *Device) restore(saved Saved) {
 }
 
 // lost tells why an operation that the last process left does not go on, or nil. Only moves go on, as
-// they are to absolute angles.
-func (d *Device) lost(saved Saved, t *task) *Error {
+// they are to absolute angles, and those that are still valid.
+func (d *Device) lost(saved Saved, t *task, valid bool) *Error {
 	switch {
 	case t.givenUp != nil:
 		return t.givenUp
-	case d.latched, d.released, !t.operation.Name.Moves(), d.validate(t.command) != nil:
+	case d.latched, d.released, !t.operation.Name.Moves(), !valid:
 		return errGone
 	case d.window == 0:
 		return errGone

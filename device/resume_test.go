@@ -1,7 +1,9 @@
 package device_test
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -411,6 +413,20 @@ func TestARebootDoesNotGoOn(t *testing.T) {
 		r.arrive(2)
 		if n := len(r.motor.Calls(devicetest.Reboot)); n != 0 {
 			t.Errorf("the servo was rebooted %d times", n)
+		}
+	})
+}
+
+func TestTheLogSaysWhereAMoveThatDoesNotGoOnWouldHaveTurned(t *testing.T) {
+	onDisk(t, func(t *testing.T, r *rig, d *disk) {
+		r.submit(hotel("ran", "B"))
+		next := r.kill()
+		var log bytes.Buffer
+		newRigWith(t, devicetest.New(), next, func(c *device.Config) {
+			c.ResumeWindow, c.Log = 0, slog.New(slog.NewTextHandler(&log, nil))
+		})
+		if !strings.Contains(log.String(), "id=ran operation=hotel state=interrupted goal=109") {
+			t.Errorf("the log is %s", &log)
 		}
 	})
 }
