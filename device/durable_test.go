@@ -367,7 +367,7 @@ func TestAClockBehindTheStoreIsNotTrusted(t *testing.T) {
 		far := time.Now().Add(24 * time.Hour)
 		r.submit(expiring(far, home("2")), expiring(far, refresh("3")), home("4"))
 		r.expect("1 completed", "2 rejected clock_untrusted", "3 rejected clock_untrusted", "4 queued", "4 running")
-		want := fmt.Sprintf("the device's clock says %s, and an operation is stored of %s; set the clock, or send it without expires_at",
+		want := fmt.Sprintf("the device's clock says %s, and an operation is stored of %s: the clock is behind, or was ahead then; set it if it is behind, else send the command without expires_at until that time",
 			stored.Add(-30*time.Minute).UTC().Format(time.RFC3339), stored.UTC().Format(time.RFC3339))
 		if got := r.last("2").Error.Message; got != want {
 			t.Errorf("the message is %q, want %q", got, want)

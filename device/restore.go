@@ -191,7 +191,7 @@ func (h *hearing) lasts() bool {
 // expired.
 func (d *Device) distrust(c Command) *Error {
 	if now := d.now(); c.Parameters.ExpiresAt != nil && now.Before(d.lastTime) {
-		return Errorf(CodeClockUntrusted, "the device's clock says %s, and an operation is stored of %s; set the clock, or send it without expires_at",
+		return Errorf(CodeClockUntrusted, "the device's clock says %s, and an operation is stored of %s: the clock is behind, or was ahead then; set it if it is behind, else send the command without expires_at until that time",
 			now.UTC().Format(time.RFC3339), d.lastTime.Format(time.RFC3339))
 	}
 	return nil
