@@ -114,7 +114,7 @@ func New(c Config) (*Device, error) {
 	warnings.set(journalWarning, saved.Warning)
 	standing := saved.Standing
 	standing.Setup = c.Setup
-	outbox := newOutbox(c.Log, saved.Events, saved.NextEvent)
+	outbox := newOutbox(c.Log, saved.Events, saved.NextEvent, c.QueueSize)
 	d := &Device{
 		carousel:      c.Carousel,
 		hotels:        c.Carousel.Names(),

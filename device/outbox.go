@@ -31,8 +31,9 @@ func (e Event) MarshalJSON() ([]byte, error) {
 }
 
 const (
-	// outboxSize is how many events are kept for a broker that is away.
-	outboxSize = 1000
+	// spareEvents is how many events are kept for a broker that is away, besides the ends of all operations
+	// that may wait.
+	spareEvents = 1000
 	// answersPerSecond is how many commands that become no operation are answered; more are only counted.
 	answersPerSecond = 20
 )
@@ -42,6 +43,7 @@ const (
 type Outbox struct {
 	added chan struct{}
 	log   *slog.Logger
+	size  int // how many events are kept
 
 	mu       sync.Mutex
 	events   []Event // the first is that after the last delivered
@@ -57,13 +59,13 @@ type Outbox struct {
 }
 
 // newOutbox makes an outbox with the events that were not delivered before. The next one has the number
-// next, or 1.
-func newOutbox(log *slog.Logger, undelivered []Event, next uint64) *Outbox {
+// next, or 1. All operations that may wait can end at once.
+func newOutbox(log *slog.Logger, undelivered []Event, next uint64, queueSize int) *Outbox {
 	next = max(next, 1)
 	for i := range undelivered {
 		undelivered[i].Durable = true
 	}
-	return &Outbox{added: make(chan struct{}, 1), log: log, events: undelivered, next: next, held: next}
+	return &Outbox{added: make(chan struct{}, 1), log: log, size: spareEvents + queueSize, events: undelivered, next: next, held: next}
 }
 
 // Added receives after events have been added. It has one receiver.
@@ -173,12 +175,12 @@ func (o *Outbox) addRejection(op Operation) bool {
 // The following two are for those who hold the mutex.
 
 func (o *Outbox) add(op Operation, durable bool) Event {
-	if len(o.events) == outboxSize {
-		o.events = o.events[1:]
+	if len(o.events) >= o.size {
+		o.events = o.events[len(o.events)-o.size+1:] // a store may have more than one too many
 		o.held = max(o.held, o.events[0].Sequence)
 		if !o.dropping {
 			o.dropping = true
-			o.log.Warn("too many events wait for the broker, the oldest are given up", "waiting", outboxSize)
+			o.log.Warn("too many events wait for the broker, the oldest are given up", "waiting", o.size)
 		}
 	}
 	e := Event{o.next, op, durable}

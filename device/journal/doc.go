@@ -3,7 +3,7 @@
 //	<directory>/journal.db
 //	  device       state     → how the device stands, and when that was written
 //	  operations   slot      → one operation: the 1,000 accepted last at least, and all that have not ended
-//	  events       sequence  → one event that the broker has not acknowledged: the latest 1,000
+//	  events       sequence  → one event that the broker has not acknowledged: the latest, as many as the device keeps
 //	<directory>/pid          the process that has the journal
 //	<directory>/journal.db.unreadable-<time>   one that was put aside
 //	<memory>/plate-resort-<hash of the directory>   a mark that the last Save has succeeded, in time
