@@ -60,13 +60,16 @@ func newBatch() batch { return batch{records: make(map[int]Record)} }
 // waits.
 func (r *recorder) record(standing Standing, record Record) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.keep(standing, record)
-	r.outbox.hold(record.Operation)
+	full := r.outbox.hold(record.Operation)
 	if r.trouble != "" {
 		r.releaseAll()
 	}
 	r.announce()
+	r.mu.Unlock()
+	if full {
+		r.outbox.warnFull()
+	}
 }
 
 // note takes what is new of an operation without having it published. It never waits.
@@ -155,11 +158,14 @@ func (r *recorder) flush() {
 		close(saved)
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.first, r.unsaved = change.FirstEvent, change.NextEvent
-	if r.trouble != "" && time.Since(began) <= saveTimeout {
+	well := r.trouble != "" && time.Since(began) <= saveTimeout
+	if well {
 		r.trouble = ""
 		r.warnings.set(storeWarning, "")
+	}
+	r.mu.Unlock()
+	if well {
 		r.log.Info("the disk keeps operations again")
 	}
 }
@@ -191,13 +197,17 @@ func (r *recorder) putBack(b batch) {
 // fail has nobody wait for the store any longer.
 func (r *recorder) fail(err error) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if trouble := err.Error(); trouble != r.trouble {
+	trouble := err.Error()
+	isNew := trouble != r.trouble
+	if isNew {
 		r.trouble = trouble
 		r.warnings.set(storeWarning, "Operations are not kept and would be lost with the program: "+trouble)
-		r.log.Error("cannot store operations, they would be lost with the program", "error", err)
 	}
 	r.releaseAll()
+	r.mu.Unlock()
+	if isNew {
+		r.log.Error("cannot store operations, they would be lost with the program", "error", err)
+	}
 }
 
 func (r *recorder) troubled() bool {
