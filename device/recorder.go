@@ -29,6 +29,7 @@ type recorder struct {
 	warnings *warnings
 	log      *slog.Logger
 	added    chan struct{}
+	saving   chan struct{} // holds a value while someone takes a batch and saves it
 
 	mu       sync.Mutex
 	standing Standing
@@ -48,7 +49,7 @@ type batch struct {
 func newRecorder(store Store, gather time.Duration, outbox *Outbox, standing Standing, warnings *warnings, log *slog.Logger) *recorder {
 	r := &recorder{
 		store: store, gather: gather, outbox: outbox, standing: standing, warnings: warnings, log: log,
-		added: make(chan struct{}, 1), next: newBatch(),
+		added: make(chan struct{}, 1), saving: make(chan struct{}, 1), next: newBatch(),
 	}
 	r.first, r.unsaved = outbox.bounds()
 	return r
@@ -105,6 +106,8 @@ func (r *recorder) latchLate(saved chan<- struct{}) {
 		r.mu.Lock()
 		r.standing.Latched = true
 		r.mu.Unlock()
+		r.saving <- struct{}{} // an older batch must not come after this
+		defer func() { <-r.saving }()
 		_, change := r.take()
 		if err := r.store.Save(change); err != nil {
 			r.log.Error("cannot store the emergency stop", "error", err)
@@ -141,6 +144,8 @@ func (r *recorder) run(done <-chan struct{}) {
 
 // flush saves what has come, and releases its events.
 func (r *recorder) flush() {
+	r.saving <- struct{}{}
+	defer func() { <-r.saving }()
 	b, change := r.take()
 	watch := time.AfterFunc(saveTimeout-time.Since(b.since), func() {
 		r.fail(fmt.Errorf("the disk has not taken them for %v; see whether it is failing or busy", saveTimeout))

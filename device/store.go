@@ -8,8 +8,7 @@ import (
 )
 
 // A Store keeps what must outlive the process. A call may take as long as a disk takes: nothing that moves
-// or stops the carousel waits for it. Save is not called again before it has returned, but for a stop that
-// is pressed after Run has ended.
+// or stops the carousel waits for it. Save is not called again before it has returned.
 type Store interface {
 	// Load returns what was saved. It is called once, before the motor and the link run. A store that can only begin anew says why
 	// in Saved.Warning; an error keeps the device from starting.
