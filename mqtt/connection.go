@@ -24,6 +24,8 @@ const (
 // A connection keeps a session with the broker going: it connects, and again after every loss.
 type connection struct {
 	log *slog.Logger
+	// ready returns when the time has come to connect, or ctx ends.
+	ready func(ctx context.Context)
 	// options returns fresh options for each session.
 	options func() *paho.ClientOptions
 	// session does the work while the connection is open, and calls up when that has begun. Its context
@@ -34,7 +36,7 @@ type connection struct {
 // run connects until ctx ends. An outage is logged once, however many attempts it takes.
 func (c *connection) run(ctx context.Context) {
 	down := false
-	for ctx.Err() == nil {
+	for c.ready(ctx); ctx.Err() == nil; c.ready(ctx) {
 		err := c.once(ctx, func() {
 			c.log.Info("connected to the broker")
 			down = false

@@ -1,9 +1,13 @@
 package mqtt_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -90,5 +94,92 @@ func TestWhatWasInterruptedEndsWithABrokerThatHasForgottenTheStop(t *testing.T) 
 	w.untilOperation("ran", device.Interrupted)
 	if n := len(m.Moves()); n != 0 {
 		t.Errorf("%d moves have begun", n)
+	}
+}
+
+// newGate passes connections on to a broker, but refuses the first of the stop, so many. It counts the
+// connections of the commands that came before one of the stop was passed on.
+func newGate(t *testing.T, broker string, refused int64) (address string, early *atomic.Int64) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open sync.WaitGroup
+	var stops atomic.Int64
+	early = new(atomic.Int64)
+	pass := func(client net.Conn) {
+		defer client.Close()
+		first := make([]byte, 200)
+		n, _ := client.Read(first)
+		switch isStop := bytes.Contains(first[:n], []byte("-lab-stop")); {
+		case isStop && stops.Add(1) <= refused:
+			return
+		case !isStop && stops.Load() <= refused:
+			early.Add(1)
+		}
+		server, err := net.Dial("tcp", broker)
+		if err != nil {
+			return
+		}
+		defer server.Close()
+		_, _ = server.Write(first[:n])
+		open.Go(func() {
+			_, _ = io.Copy(server, client)
+			_ = server.Close()
+		})
+		_, _ = io.Copy(client, server)
+	}
+	open.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			open.Go(func() { pass(client) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		open.Wait()
+	})
+	return listener.Addr().String(), early
+}
+
+// A stop that the broker has kept comes before the commands that it has kept, though its connection is late.
+func TestKeptCommandsComeAfterTheStop(t *testing.T) {
+	b := listen(t, "127.0.0.1:0")
+	w := watch(t, b.Addr())
+	_, end := startFake(t, b.Addr().String(), true, device.Saved{})
+	w.untilIs("plate-resort/lab/availability", "online")
+	end()
+	w.publish("plate-resort/lab/home/set", `{"id": "kept"}`)
+	w.publish("plate-resort/lab/stop/set", `{"id": "stop"}`)
+	address, early := newGate(t, b.Addr().String(), 1)
+	m, end := startFake(t, address, true, device.Saved{})
+	defer end()
+	if op := w.untilOperation("kept", device.Rejected); op.Error.Code != device.CodeEmergencyStopped {
+		t.Errorf("the move ended with %+v", op.Error)
+	}
+	if n := len(m.Moves()); n != 0 || early.Load() != 0 {
+		t.Errorf("%d moves have begun, %d connections came before the stop's", n, early.Load())
+	}
+}
+
+// The stop comes on the connection of the commands, too.
+func TestKeptCommandsDoNotWaitForTheStopForever(t *testing.T) {
+	b := listen(t, "127.0.0.1:0")
+	w := watch(t, b.Addr())
+	_, end := startFake(t, b.Addr().String(), true, device.Saved{})
+	w.untilIs("plate-resort/lab/availability", "online")
+	end()
+	w.publish("plate-resort/lab/home/set", `{"id": "kept"}`)
+	began := time.Now()
+	address, _ := newGate(t, b.Addr().String(), 1<<40)
+	_, end = startFake(t, address, true, device.Saved{})
+	defer end()
+	w.untilOperation("kept", device.Running)
+	if took := time.Since(began); took < 2*time.Second {
+		t.Errorf("it runs after %v", took)
 	}
 }
