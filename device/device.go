@@ -113,7 +113,7 @@ func New(c Config) (*Device, error) {
 	warnings := newWarnings()
 	warnings.set(journalWarning, saved.Warning)
 	standing := saved.Standing
-	standing.Setup = c.Setup
+	standing.Setup, standing.Resuming = c.Setup, false
 	outbox := newOutbox(c.Log, saved.Events, saved.NextEvent, c.QueueSize)
 	d := &Device{
 		carousel:      c.Carousel,

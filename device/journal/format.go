@@ -72,19 +72,24 @@ func put(tx *bbolt.Tx, bucket, key []byte, value any) error {
 
 func sequenceKey(sequence uint64) []byte { return binary.BigEndian.AppendUint64(nil, sequence) }
 
-// read returns everything in the file, or nil when nothing was ever written, and when it was.
-func read(tx *bbolt.Tx) (*device.Saved, moment, error) {
+// readState returns what the file says of itself and of the device, or nil when nothing was ever written.
+func readState(tx *bbolt.Tx) (*state, error) {
 	b := tx.Bucket(deviceBucket)
 	if b == nil {
-		return nil, moment{}, nil
+		return nil, nil
 	}
 	var s state
 	if err := decode(deviceBucket, b.Get(stateKey), &s); err != nil {
-		return nil, moment{}, err
+		return nil, err
 	}
 	if s.Format != format {
-		return nil, moment{}, fmt.Errorf("its format is %d, and this program knows %d", s.Format, format)
+		return nil, fmt.Errorf("its format is %d, and this program knows %d", s.Format, format)
 	}
+	return &s, nil
+}
+
+// read returns everything in the file.
+func read(tx *bbolt.Tx, s state) (*device.Saved, error) {
 	saved := &device.Saved{Standing: s.Standing, NextEvent: s.NextEvent, Away: s.Written.ago()}
 	err := each(tx, operationsBucket, 4, func(key, value []byte) error {
 		record := device.Record{Slot: int(binary.BigEndian.Uint32(key))}
@@ -93,7 +98,7 @@ func read(tx *bbolt.Tx) (*device.Saved, moment, error) {
 		return err
 	})
 	if err != nil {
-		return nil, moment{}, err
+		return nil, err
 	}
 	err = each(tx, eventsBucket, 8, func(key, value []byte) error {
 		event := device.Event{Sequence: binary.BigEndian.Uint64(key)}
@@ -102,7 +107,7 @@ func read(tx *bbolt.Tx) (*device.Saved, moment, error) {
 		saved.NextEvent = max(saved.NextEvent, event.Sequence+1)
 		return err
 	})
-	return saved, s.Written, err
+	return saved, err
 }
 
 // each calls do for everything in the bucket, in the order of the keys, which have so many bytes.
