@@ -112,7 +112,7 @@ func (d *Device) status(motor MotorStatus, s *Snapshot) (Status, string) {
 	warnings := append(d.warnings.list(), d.limits.warnings(motor)...)
 	switch {
 	case d.latched:
-		return StatusEStop, "Emergency stop: nothing moves until a reset"
+		return StatusEStop, strings.Join(append([]string{"Emergency stop: nothing moves until a reset"}, d.warnings.list()...), "; ")
 	case len(motor.HardwareError) > 0:
 		return StatusError, "The servo has switched itself off: " + strings.Join(motor.HardwareError, ", ")
 	case d.released || d.letsGo() || motor.Connection == Released:

@@ -47,7 +47,7 @@ func (d *Device) accept(c Command) {
 	}
 	if known := d.accepted.find(c.ID); known != nil {
 		if op := known.operation; op.Name != c.Name || !op.Parameters.same(c.Parameters) {
-			d.Reject(c, Errorf(CodeDuplicateID, "the id %q belongs to another operation, %s; give each operation its own", c.ID, op.Name))
+			d.Reject(c, Errorf(CodeDuplicateID, "the id %q belongs to another operation, %s with its own parameters; give each operation an id of its own", c.ID, op.Name))
 			return
 		}
 		d.repeat(known)

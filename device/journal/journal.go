@@ -171,6 +171,10 @@ func (j *Journal) know() (isNew bool, err error) {
 	}
 	if err != nil && !j.begun {
 		j.saved.Warning = fmt.Sprintf("What was stored before cannot be read, also not whether an emergency stop was latched: %v", j.advise(err))
+		if _, missing := os.Stat(j.file(fileName)); missing == nil {
+			j.saved.Latched = true // it is there to be known, and until then the safe side counts
+			j.saved.Warning += "; so one is taken for latched: reset it when it is safe to move"
+		}
 	}
 	return err == nil, err
 }

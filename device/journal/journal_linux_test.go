@@ -157,3 +157,38 @@ func TestAJournalThatCannotBeWrittenIsReadAndTriedAgain(t *testing.T) {
 		t.Errorf("loaded is %d, want 3", saved.OperationsTotal)
 	}
 }
+
+// What is there and cannot be read may be a latched stop: nothing moves until somebody has looked.
+func TestAStopIsTakenForLatchedInAJournalThatCannotBeRead(t *testing.T) {
+	dir, err := os.MkdirTemp("", "journal-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	j, _ := open(t, dir)
+	save(t, j, device.Change{NextEvent: 1})
+	shut(t, j)
+	for name, mode := range map[string]os.FileMode{dir: 0o755, filepath.Join(dir, "journal.db"): 0o000} {
+		if err := os.Chmod(name, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan struct{})
+	go func() { // on a thread of its own
+		defer close(done)
+		if err := unprivileged(); err != nil {
+			t.Error(err)
+			return
+		}
+		j, err := journal.Open(dir, quiet)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer j.Close()
+		if saved, _ := j.Load(); !saved.Latched || !strings.Contains(saved.Warning, "so one is taken for latched") {
+			t.Errorf("loaded is %+v", saved)
+		}
+	}()
+	<-done
+}
