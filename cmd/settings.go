@@ -34,6 +34,7 @@ type environment struct {
 
 	MQTTBroker          string `split_words:"true" default:"tcp://localhost:1883"`
 	MQTTBaseTopic       string `split_words:"true" default:"plate-resort"`
+	MQTTDiscoveryPrefix string `split_words:"true" default:"homeassistant"`
 	MQTTUsername        string `split_words:"true"`
 	MQTTPassword        string `split_words:"true"`
 	MQTTPasswordFile    string `split_words:"true"`
@@ -93,13 +94,14 @@ type settings struct {
 	logLevel slog.Level
 	logJSON  bool
 
-	brokers      []string
-	baseTopic    string
-	username     string
-	password     string
-	tls          *tls.Config
-	keepalive    time.Duration
-	keepCommands bool
+	brokers         []string
+	baseTopic       string
+	discoveryPrefix string // "" is no discovery
+	username        string
+	password        string
+	tls             *tls.Config
+	keepalive       time.Duration
+	keepCommands    bool
 
 	port        string
 	baud        int
@@ -161,28 +163,29 @@ func (e environment) settings() (settings, error) {
 func (e environment) parse() (settings, []error) {
 	var p parser
 	s := settings{
-		deviceID:       p.match("DEVICE_ID", e.DeviceID, deviceIDPattern, "small letters, digits, - and _, beginning with a letter or digit"),
-		logJSON:        p.oneOf("LOG_FORMAT", e.LogFormat, "text", "json") == "json",
-		brokers:        p.brokers("MQTT_BROKER", e.MQTTBroker),
-		baseTopic:      p.match("MQTT_BASE_TOPIC", e.MQTTBaseTopic, baseTopicPattern, "levels separated by /, without +, # and spaces"),
-		username:       e.MQTTUsername,
-		password:       p.password(e.MQTTPassword, e.MQTTPasswordFile),
-		tls:            p.tls(e.MQTTCaFile, e.MQTTCertFile, e.MQTTKeyFile),
-		keepCommands:   p.oneOf("MQTT_OFFLINE_COMMANDS", e.MQTTOfflineCommands, "drop", "run") == "run",
-		keepalive:      p.duration("MQTT_KEEPALIVE", e.MQTTKeepalive, time.Second, time.Hour),
-		port:           e.MotorPort,
-		baud:           p.integer("MOTOR_BAUD", e.MotorBaud, dynamixel.Bauds[0], dynamixel.Bauds[len(dynamixel.Bauds)-1]),
-		id:             byte(p.integer("MOTOR_ID", e.MotorID, 0, int(dynamixel.MaxID))),
-		idleTimeout:    p.duration("MOTOR_IDLE_TIMEOUT", e.MotorIdleTimeout, 0, 24*time.Hour),
-		watchdog:       p.duration("MOTOR_WATCHDOG", e.MotorWatchdog, 0, motor.MaxWatchdog),
-		shortest:       p.oneOf("ROTATION", e.Rotation, "bounded", "shortest") == "shortest",
-		speed:          p.integer("SPEED", e.Speed, 1, 1023),
-		acceleration:   p.integer("ACCELERATION", e.Acceleration, 0, 32767),
-		tolerance:      device.Degrees(p.number("TOLERANCE", e.Tolerance, 0.1, 5)),
-		moveTimeout:    p.duration("MOVE_TIMEOUT", e.MoveTimeout, time.Second, time.Hour),
-		isPrecise:      p.oneOf("PRECISE", e.Precise, "true", "false") == "true",
-		precise:        p.precise(e),
-		healthInterval: p.duration("HEALTH_INTERVAL", e.HealthInterval, 100*time.Millisecond, time.Minute),
+		deviceID:        p.match("DEVICE_ID", e.DeviceID, deviceIDPattern, "small letters, digits, - and _, beginning with a letter or digit"),
+		logJSON:         p.oneOf("LOG_FORMAT", e.LogFormat, "text", "json") == "json",
+		brokers:         p.brokers("MQTT_BROKER", e.MQTTBroker),
+		baseTopic:       p.match("MQTT_BASE_TOPIC", e.MQTTBaseTopic, baseTopicPattern, "levels separated by /, without +, # and spaces"),
+		discoveryPrefix: p.match("MQTT_DISCOVERY_PREFIX", e.MQTTDiscoveryPrefix, discoveryPrefixPattern, "empty, or levels separated by /, without +, # and spaces"),
+		username:        e.MQTTUsername,
+		password:        p.password(e.MQTTPassword, e.MQTTPasswordFile),
+		tls:             p.tls(e.MQTTCaFile, e.MQTTCertFile, e.MQTTKeyFile),
+		keepCommands:    p.oneOf("MQTT_OFFLINE_COMMANDS", e.MQTTOfflineCommands, "drop", "run") == "run",
+		keepalive:       p.duration("MQTT_KEEPALIVE", e.MQTTKeepalive, time.Second, time.Hour),
+		port:            e.MotorPort,
+		baud:            p.integer("MOTOR_BAUD", e.MotorBaud, dynamixel.Bauds[0], dynamixel.Bauds[len(dynamixel.Bauds)-1]),
+		id:              byte(p.integer("MOTOR_ID", e.MotorID, 0, int(dynamixel.MaxID))),
+		idleTimeout:     p.duration("MOTOR_IDLE_TIMEOUT", e.MotorIdleTimeout, 0, 24*time.Hour),
+		watchdog:        p.duration("MOTOR_WATCHDOG", e.MotorWatchdog, 0, motor.MaxWatchdog),
+		shortest:        p.oneOf("ROTATION", e.Rotation, "bounded", "shortest") == "shortest",
+		speed:           p.integer("SPEED", e.Speed, 1, 1023),
+		acceleration:    p.integer("ACCELERATION", e.Acceleration, 0, 32767),
+		tolerance:       device.Degrees(p.number("TOLERANCE", e.Tolerance, 0.1, 5)),
+		moveTimeout:     p.duration("MOVE_TIMEOUT", e.MoveTimeout, time.Second, time.Hour),
+		isPrecise:       p.oneOf("PRECISE", e.Precise, "true", "false") == "true",
+		precise:         p.precise(e),
+		healthInterval:  p.duration("HEALTH_INTERVAL", e.HealthInterval, 100*time.Millisecond, time.Minute),
 		limits: device.Limits{
 			Temperature: p.number("TEMPERATURE_LIMIT", e.TemperatureLimit, 0, 100),
 			Current:     p.number("CURRENT_LIMIT", e.CurrentLimit, 0, 10000),
@@ -222,8 +225,9 @@ func (e environment) parse() (settings, []error) {
 }
 
 var (
-	deviceIDPattern  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
-	baseTopicPattern = regexp.MustCompile(`^[^/+#\s$\x00][^/+#\s\x00]*(/[^/+#\s\x00]+)*$`)
+	deviceIDPattern        = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+	baseTopicPattern       = regexp.MustCompile(`^[^/+#\s$\x00][^/+#\s\x00]*(/[^/+#\s\x00]+)*$`)
+	discoveryPrefixPattern = regexp.MustCompile("^$|" + baseTopicPattern.String())
 )
 
 // commonHosts are names that hosts have before somebody gives them one.

@@ -36,8 +36,10 @@ type Config struct {
 	// KeepCommands has the broker keep commands while the device is away (QoS 1 and 2); they are
 	// obeyed on return.
 	KeepCommands bool
-	Lines        *Log // what is published of the process's log
-	Log          *slog.Logger
+	// DiscoveryPrefix is where Home Assistant looks for devices; "" is not to be found.
+	DiscoveryPrefix string
+	Lines           *Log // what is published of the process's log
+	Log             *slog.Logger
 }
 
 // A Link connects one device with the broker.
@@ -136,7 +138,8 @@ func (l *Link) commandSession(ctx context.Context, client paho.Client, up func()
 		return nil
 	}
 	l.copies.lost(commandWay)
-	p := newPublisher(client, l.topics, l.device, l.config.Lines.lines)
+	p := newPublisher(client, l.topics, l.device, l.config.Lines.lines,
+		newAnnouncement(discovery{l.topics, l.config.DeviceID, l.config.DiscoveryPrefix}))
 	err := l.serve(ctx, client, p, up)
 	if ctx.Err() != nil && client.IsConnectionOpen() { // the program ends, not the connection
 		return p.farewell()
@@ -163,6 +166,11 @@ func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up f
 		}
 	})
 	if err != nil && !errors.Is(err, errRefused) {
+		return err
+	}
+	if err := p.announcement.listen(ctx, client); errors.Is(err, errRefused) {
+		l.log.Warn("Home Assistant may not know the device after a restart, or know an old one", "error", err)
+	} else if err != nil {
 		return err
 	}
 	up()

@@ -30,6 +30,8 @@ type publisher struct {
 	device *device.Device
 	log    <-chan []byte
 
+	announcement *announcement
+
 	offline  chan struct{} // receives when somebody has published that the device is away
 	retained []*retained
 	stateAt  time.Time // when the last state was published
@@ -46,16 +48,18 @@ type retained struct {
 	sending   bool // the broker has not acknowledged it
 }
 
-// A sending is a message on its way to the broker: an event or what a retained topic shows.
+// A sending is a message on its way to the broker: an event, what a retained topic shows, or the
+// announcement.
 type sending struct {
 	token    paho.Token
 	event    uint64 // its sequence number, or 0
 	retained *retained
 }
 
-func newPublisher(client paho.Client, topics Topics, d *device.Device, log <-chan []byte) *publisher {
+func newPublisher(client paho.Client, topics Topics, d *device.Device, log <-chan []byte, a *announcement) *publisher {
 	return &publisher{
-		client: client, topics: topics, device: d, log: log, offline: make(chan struct{}, 1),
+		announcement: a,
+		client:       client, topics: topics, device: d, log: log, offline: make(chan struct{}, 1),
 		retained: []*retained{
 			{topic: topics.State(), value: func(v *device.View) any { return v.State }},
 			{topic: topics.Health(), value: func(v *device.View) any { return v.Health }},
@@ -71,15 +75,21 @@ func (p *publisher) run(ctx context.Context) error {
 	defer later.Stop()
 	p.reassert() // said first when everything current has been published
 	for {
-		wait, err := p.publishView()
+		announceIn, err := p.announce()
+		if err != nil {
+			return err
+		}
+		viewIn, err := p.publishView()
 		if err != nil {
 			return err
 		}
 		if err := p.publishEvents(); err != nil {
 			return err
 		}
-		if wait > 0 {
-			later.Reset(wait)
+		for _, wait := range []time.Duration{max(announceIn, viewIn), min(announceIn, viewIn)} {
+			if wait > 0 { // 0 is not at all
+				later.Reset(wait)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -93,6 +103,10 @@ func (p *publisher) run(ctx context.Context) error {
 			}
 		case <-p.offline:
 			p.client.Publish(p.topics.Availability(), 1, true, Online)
+		case <-p.announcement.born:
+			p.announcement.reborn()
+		case topic := <-p.announcement.stale:
+			p.client.Publish(topic, 1, true, "")
 		case line := <-p.log:
 			p.client.Publish(p.topics.Log(), 0, false, line)
 		}
@@ -185,9 +199,10 @@ func (p *publisher) acknowledged() error {
 		return fmt.Errorf("publish: %w", err)
 	}
 	p.sending = p.sending[1:]
-	if s.retained != nil {
+	switch {
+	case s.retained != nil:
 		s.retained.sending = false
-	} else {
+	case s.event > 0:
 		p.device.Outbox().Delivered(s.event)
 	}
 	return nil
