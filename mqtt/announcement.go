@@ -46,9 +46,9 @@ func (a *announcement) listen(ctx context.Context, client paho.Client) error {
 	return err
 }
 
-// birth handles what Home Assistant says of itself. What is retained is about the past.
+// birth handles what Home Assistant says of itself.
 func (a *announcement) birth(_ paho.Client, m paho.Message) {
-	if string(m.Payload()) != Online || m.Retained() {
+	if string(m.Payload()) != Online {
 		return
 	}
 	select {

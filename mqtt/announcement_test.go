@@ -3,14 +3,14 @@ package mqtt_test
 import (
 	"strings"
 	"testing"
-
-	"github.com/plate-resort/plate-resort/device"
 )
 
 const configTopic = "homeassistant/device/plate_resort/lab/config"
 
 // knowsServo tells whether a discovery message is of a device whose servo is known.
-func knowsServo(payload []byte) bool { return strings.Contains(string(payload), "XC330-T288, firmware 52") }
+func knowsServo(payload []byte) bool {
+	return strings.Contains(string(payload), "XC330-T288, firmware 52")
+}
 
 func TestDiscoveryIsRetainedAndKnowsTheServo(t *testing.T) {
 	b := listen(t, "127.0.0.1:0")
@@ -81,27 +81,4 @@ func TestAnotherPrefixTakesTheDeviceAlong(t *testing.T) {
 	newDiscoveredResort(t, b.Addr().String(), "home/assistant")
 	w.untilIs(configTopic, "")
 	w.until("home/assistant/device/plate_resort/lab/config", knowsServo)
-}
-
-// A birth that the broker has kept is none.
-func TestKeptBirthBringsNothing(t *testing.T) {
-	b := listen(t, "127.0.0.1:0")
-	w := watch(t, b.Addr())
-	w.await(w.client.Publish("homeassistant/status", 1, true, "online"))
-	newDiscoveredResort(t, b.Addr().String(), "homeassistant")
-	w.until(configTopic, knowsServo)
-	w.publish("plate-resort/lab/speed/set", `{"speed": 50, "id": "slow"}`)
-	w.untilOperation("slow", device.Completed)
-	w.publish("plate-resort/lab/angle/set", `{"angle": 300, "id": "long"}`) // 4.4 s, longer than a birth takes
-	var op device.Operation
-	for op.State != device.Completed || op.ID != "long" {
-		m := w.next()
-		if m.Topic() == configTopic {
-			t.Fatal("the message has come again")
-		}
-		if m.Topic() == "plate-resort/lab/operation" {
-			op = device.Operation{}
-			decode(t, m.Payload(), &op)
-		}
-	}
 }

@@ -21,9 +21,15 @@ import json, sys
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
-print(json.dumps([
-    environment.from_string(job["template"]).render(value=job["payload"], value_json=json.loads(job["payload"]))
-    for job in json.load(sys.stdin)]))
+def render(template, payload):
+    value = json.loads(payload)
+    # The rest is for the examples: an operation, as entities and as what has triggered.
+    return environment.from_string(template).render(
+        value=payload, value_json=value, what="it", states=lambda id: value["state"],
+        state_attr=lambda id, name: dict(value, message="Why")[name],
+        trigger={"id": "operation", "to_state": {"attributes": dict(value, event_type=value["state"])}}
+        if isinstance(value, dict) and "state" in value else None)
+print(json.dumps([render(job["template"], job["payload"]) for job in json.load(sys.stdin)]))
 `
 
 // A job is a template that is rendered with a payload.
@@ -244,4 +250,32 @@ func equalJSON(a, b any) bool {
 	x, _ := json.Marshal(a)
 	y, _ := json.Marshal(b)
 	return bytes.Equal(x, y)
+}
+
+// The templates of the examples render, from what the entities are then.
+func TestHomeAssistantExamplesHaveTemplatesThatRender(t *testing.T) {
+	payload, err := json.Marshal(operations()[4])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var jobs []job
+	for _, name := range []string{"dashboard.yaml", "automations.yaml"} {
+		visitTexts(readYAML[any](t, examples+name), func(text string) {
+			if strings.Contains(text, "{") {
+				jobs = append(jobs, job{Template: text, Payload: string(payload), id: name})
+			}
+		})
+	}
+	all := ""
+	for i, value := range render(t, jobs) {
+		all += "\n" + strings.TrimSpace(value)
+		if strings.Contains(value, "None") {
+			t.Errorf("%s of %s renders %q", jobs[i].Template, jobs[i].id, value)
+		}
+	}
+	for _, want := range []string{`**hotel** failed : "<why>"`, `hotel failed: "<why>"`, "Why", "True"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("the templates render\n%s\nwithout %q", all, want)
+		}
+	}
 }
