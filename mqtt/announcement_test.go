@@ -9,7 +9,7 @@ const configTopic = "homeassistant/device/plate_resort/lab/config"
 
 // knowsServo tells whether a discovery message is of a device whose servo is known.
 func knowsServo(payload []byte) bool {
-	return strings.Contains(string(payload), "XC330-T288, firmware 52")
+	return strings.Contains(string(payload), "XC330-T288, firmware 52") && strings.Contains(string(payload), `"max":320`)
 }
 
 func TestDiscoveryIsRetainedAndKnowsTheServo(t *testing.T) {
