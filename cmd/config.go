@@ -54,8 +54,11 @@ func origin(name string) string {
 	if _, set := os.LookupEnv(name); set {
 		return "environment"
 	}
-	if name == settingsPrefix+"_DEVICE_ID" {
+	switch {
+	case name == settingsPrefix+"_DEVICE_ID":
 		return "host's name"
+	case name == settingsPrefix+"_STATE_DIR" && os.Getenv(systemdStateDir) != "":
+		return systemdStateDir
 	}
 	return "default"
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/plate-resort/plate-resort/device"
 	"github.com/plate-resort/plate-resort/motor"
 	"github.com/plate-resort/plate-resort/motor/simulator"
 	"github.com/plate-resort/plate-resort/mqtt/broker"
@@ -36,6 +35,7 @@ func demo(ctx context.Context, out io.Writer, listen string) error {
 		env.MQTTBroker, env.MQTTUsername, env.MQTTPassword, env.MQTTPasswordFile = "tcp://"+listen, "", "", ""
 		env.MQTTCaFile, env.MQTTCertFile, env.MQTTKeyFile = "", "", ""
 		env.MotorPort, env.MotorBaud, env.MotorID = "simulated", "57600", "1"
+		env.StateDir, env.ResumeWindow = "", "0"
 	})
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func demo(ctx context.Context, out io.Writer, listen string) error {
 		return err
 	}
 	fmt.Fprint(out, invitation(s, mqttBroker.Addr()))
-	return serve(ctx, s, open, new(device.Memory), true)
+	return serve(ctx, s, open, func(*slog.Logger) (store, error) { return new(forgetful), nil }, true)
 }
 
 // invitation says what to try.

@@ -70,7 +70,8 @@ func (b *broker) validate(t *testing.T) {
 		}
 	}
 	for name, ids := range l.obeyed {
-		if len(ids) > l.valid[name] {
+		// Of a stop the document has every payload, and the broker may keep one that is obeyed more than once.
+		if len(ids) > l.valid[name] && name != "stop" {
 			t.Errorf("%d operations %s were obeyed, and the document has %d of the messages", len(ids), name, l.valid[name])
 		}
 		for id := range ids {

@@ -21,6 +21,7 @@ type device struct {
 	program  *process
 	watch    *watch
 	terminal string // what the device has for its serial port
+	stateDir string
 	settings []string
 }
 
@@ -38,9 +39,10 @@ func newDevice(t *testing.T, settings ...string) *device {
 // prepareDevice starts the watch. Servo and device are the test's to start.
 func prepareDevice(t *testing.T, b *broker, settings ...string) *device {
 	t.Helper()
-	d := &device{broker: b, terminal: filepath.Join(t.TempDir(), "servo")}
+	d := &device{broker: b, terminal: filepath.Join(t.TempDir(), "servo"), stateDir: t.TempDir()}
 	d.settings = append([]string{
 		"PLATE_RESORT_DEVICE_ID=lab",
+		"PLATE_RESORT_STATE_DIR=" + d.stateDir,
 		"PLATE_RESORT_MQTT_BROKER=" + b.url(),
 		"PLATE_RESORT_MOTOR_PORT=" + d.terminal,
 		"PLATE_RESORT_HEALTH_INTERVAL=100ms",

@@ -29,7 +29,7 @@ func TestRetainedCommand(t *testing.T) {
 	// Clearing it reaches the device as an empty message.
 	d.broker.publish(t, d.topic("home/set"), "", "-r")
 	d.do(t, "angle", `{"angle": 50, "id": "last"}`, "last")
-	d.watch.state(t, "the last move's end", func(s state) bool { return s.Status == "ready" && s.OperationsTotal == 1 })
+	d.watch.state(t, "the last move's end", func(s state) bool { return s.Status == "ready" && s.OperationsTotal == 4 })
 	homes := d.watch.events(t, func(op operation) bool { return op.Operation == "home" })
 	if len(homes) != 4 { // three of the live one, and the rejection
 		t.Errorf("home was answered with %+v", homes)

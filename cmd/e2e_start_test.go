@@ -22,6 +22,7 @@ func TestWrongSettings(t *testing.T) {
 	p := start(t, "run", []string{
 		"PLATE_RESORT_MQTT_BROKER=tcp://" + broker.Addr().String(),
 		"PLATE_RESORT_DEVICE_ID=Lab 1",
+		"PLATE_RESORT_STATE_DIR=state",
 		"PLATE_RESORT_LOG_LEVEL=loud",
 		"PLATE_RESORT_MOTOR_BAUD=9601",
 		"PLATE_RESORT_SPEED=0",
@@ -33,6 +34,7 @@ func TestWrongSettings(t *testing.T) {
 	}
 	for _, texts := range [][]string{
 		{"PLATE_RESORT_DEVICE_ID", `"Lab 1"`},
+		{"PLATE_RESORT_STATE_DIR", `"state"`, "absolute"},
 		{"PLATE_RESORT_LOG_LEVEL", `"loud"`, "debug, info, warn or error"},
 		{"PLATE_RESORT_MOTOR_BAUD", "9601", "57600"},
 		{"PLATE_RESORT_SPEED", `"0"`, "from 1"},
@@ -48,6 +50,24 @@ func TestWrongSettings(t *testing.T) {
 	}
 	if _, err := broker.Accept(); err == nil {
 		t.Error("it has connected to the broker all the same")
+	}
+}
+
+func TestTheStateDirectory(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ env, want []string }{
+		"home":    {[]string{"STATE_DIRECTORY=", "HOME=/home/pi"}, []string{"/home/pi/.local/state/plate-resort ", "default"}},
+		"systemd": {[]string{"STATE_DIRECTORY=/var/lib/a:/var/lib/b"}, []string{"/var/lib/a ", "STATE_DIRECTORY"}},
+		"setting": {[]string{"STATE_DIRECTORY=/var/lib/a", "PLATE_RESORT_STATE_DIR=/data"}, []string{"/data ", "environment"}},
+	} {
+		p := start(t, "config", append(c.env, "PLATE_RESORT_DEVICE_ID=lab"), plateResort, "config")
+		if status := p.status(t); status != 0 || p.count(append(c.want, "PLATE_RESORT_STATE_DIR ")...) != 1 {
+			t.Errorf("%s: the exit status is %d, and no line has %q", name, status, c.want)
+		}
+	}
+	p := start(t, "run", []string{"STATE_DIRECTORY=", "HOME=", "PLATE_RESORT_DEVICE_ID=lab"}, plateResort, "run")
+	if status := p.status(t); status != 2 || p.count("PLATE_RESORT_STATE_DIR is not set") != 1 {
+		t.Errorf("without a home the exit status is %d, want 2", status)
 	}
 }
 

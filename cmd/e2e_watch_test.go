@@ -33,6 +33,7 @@ type operation struct {
 	Source  string `json:"source"`
 	State   string `json:"state"`
 	Attempt int    `json:"attempt"`
+	Durable *bool  `json:"durable"`
 	Result  *struct {
 		Hotel     string  `json:"hotel"`
 		Angle     float64 `json:"angle"`

@@ -65,7 +65,17 @@ func (p *parser) number(name, value string, least, most float64) float64 {
 func (p *parser) duration(name, value string, least, most time.Duration) time.Duration {
 	d, err := time.ParseDuration(value)
 	if err != nil || d < least || d > most {
-		p.fault(name, value, fmt.Sprintf("a duration from %v to %v, such as 15s or 1m30s", least, most))
+		p.fault(name, value, fmt.Sprintf("a duration from %v to %v, with its unit: ms, s, m or h", least, most))
+		return 0
+	}
+	return d
+}
+
+// durationOrNone takes a duration that may also be 0.
+func (p *parser) durationOrNone(name, value string, least, most time.Duration) time.Duration {
+	d, err := time.ParseDuration(value)
+	if err != nil || d != 0 && d < least || d > most {
+		p.fault(name, value, fmt.Sprintf("0, or a duration from %v to %v, with its unit: ms, s, m or h", least, most))
 		return 0
 	}
 	return d

@@ -2,6 +2,8 @@ package cmd
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -11,7 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/device/journal"
 	"github.com/plate-resort/plate-resort/motor"
+	"github.com/plate-resort/plate-resort/motor/dynamixel"
 	"github.com/plate-resort/plate-resort/mqtt"
 )
 
@@ -26,7 +30,11 @@ func newRun() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(c.Context(), s, motor.Serial, new(device.Memory), false)
+			if s.stateDir == "" {
+				return usageError{errors.New("PLATE_RESORT_STATE_DIR is not set, and there is no home directory to keep the state in")}
+			}
+			openStore := func(log *slog.Logger) (store, error) { return journal.Open(s.stateDir, log) }
+			return serve(c.Context(), s, motor.Serial, openStore, false)
 		},
 	}
 }
@@ -34,11 +42,34 @@ func newRun() *cobra.Command {
 // openFunc opens a serial port by name, at a rate in bits a second.
 type openFunc = func(port string, baud int) (motor.Port, error)
 
+// gather is little beside the time that a disk takes, and a lot beside that until a motion has begun.
+const gather = 3 * time.Millisecond
+
+// A store is what keeps a device's state until it is closed.
+type store interface {
+	device.Store
+	io.Closer
+}
+
+// A forgetful store keeps nothing.
+type forgetful struct{ device.Memory }
+
+func (*forgetful) Close() error { return nil }
+
 // serve runs one device until ctx ends. Then the device halts first, the broker is told, and the port
 // is closed.
-func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, store device.Store, simulated bool) error {
+func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, openStore func(*slog.Logger) (store, error), simulated bool) error {
 	lines := mqtt.NewLog()
 	log := slog.New(lines.Handler(newHandler(s)))
+	kept, err := openStore(log.With("part", "journal"))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := kept.Close(); err != nil {
+			log.Error("cannot close the journal", "error", err)
+		}
+	}()
 	motorLog := log.With("part", "motor")
 	m := motor.New(motor.Config{
 		Open:           open(motorLog),
@@ -55,21 +86,24 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, st
 		Log:            motorLog,
 	})
 	d, err := device.New(device.Config{
-		Carousel:   s.carousel,
-		Tolerance:  s.tolerance,
-		Precise:    s.precise,
-		IsPrecise:  s.isPrecise,
-		QueueSize:  s.queueSize,
-		Limits:     s.limits,
-		Retries:    s.retries,
-		RetryDelay: s.retryDelay,
-		NewID:      func() string { return ulid.Make().String() },
-		Now:        time.Now,
-		Motor:      m,
-		Store:      store,
-		Log:        log.With("part", "device"),
-		Version:    version(),
-		Simulated:  simulated,
+		Carousel:     s.carousel,
+		Tolerance:    s.tolerance,
+		Precise:      s.precise,
+		IsPrecise:    s.isPrecise,
+		Bauds:        dynamixel.Bauds[:],
+		QueueSize:    s.queueSize,
+		Limits:       s.limits,
+		Retries:      s.retries,
+		RetryDelay:   s.retryDelay,
+		ResumeWindow: s.resumeWindow,
+		NewID:        func() string { return ulid.Make().String() },
+		Now:          time.Now,
+		Motor:        m,
+		Store:        kept,
+		Gather:       gather,
+		Log:          log.With("part", "device"),
+		Version:      version(),
+		Simulated:    simulated,
 	})
 	if err != nil {
 		return err
@@ -83,15 +117,14 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, st
 		TLS:             s.tls,
 		Keepalive:       s.keepalive,
 		KeepCommands:    s.keepCommands,
-		DiscoveryPrefix: s.discoveryPrefix,
+		DiscoveryPrefix: s.discovery,
 		Lines:           lines,
 		Log:             log.With("part", "mqtt"),
 	}, d)
 
 	log.Info("plate-resort is starting", "device", s.deviceID, "brokers", s.brokers, "port", s.port)
 	defer start(m.Run)()
-	defer start(link.Run)()
-	return d.Run(ctx)
+	return d.Run(ctx, start(link.Run))
 }
 
 // start runs something on a goroutine of its own. What it returns ends that, and waits for the end.

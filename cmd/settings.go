@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -28,6 +29,7 @@ const minWatchdog = 300 * time.Millisecond
 // well-formed; parse finds all faults.
 type environment struct {
 	DeviceID string `split_words:"true"`
+	StateDir string `split_words:"true"`
 
 	LogLevel  string `split_words:"true" default:"info"`
 	LogFormat string `split_words:"true" default:"text"`
@@ -85,23 +87,26 @@ type environment struct {
 	QueueSize  string `split_words:"true" default:"100"`
 	Retries    string `split_words:"true" default:"3"`
 	RetryDelay string `split_words:"true" default:"5s"`
+
+	ResumeWindow string `split_words:"true" default:"60s"`
 }
 
 // Settings are the validated settings of a device process.
 type settings struct {
 	deviceID string
+	stateDir string // of this device; "" when nothing says where it could be
 
 	logLevel slog.Level
 	logJSON  bool
 
-	brokers         []string
-	baseTopic       string
-	discoveryPrefix string // "" is no discovery
-	username        string
-	password        string
-	tls             *tls.Config
-	keepalive       time.Duration
-	keepCommands    bool
+	brokers      []string
+	baseTopic    string
+	discovery    string // the prefix of Home Assistant's discovery; "" is none
+	username     string
+	password     string
+	tls          *tls.Config
+	keepalive    time.Duration
+	keepCommands bool
 
 	port        string
 	baud        int
@@ -123,6 +128,7 @@ type settings struct {
 	queueSize      int
 	retries        int
 	retryDelay     time.Duration
+	resumeWindow   time.Duration
 }
 
 // readEnvironment reads the settings as they are, with the defaults of those that are not set.
@@ -134,6 +140,9 @@ func readEnvironment() (environment, error) {
 	if env.DeviceID == "" {
 		host, _ := os.Hostname()
 		env.DeviceID = deviceIDFromHost(host)
+	}
+	if env.StateDir == "" {
+		env.StateDir = defaultStateDir()
 	}
 	return env, nil
 }
@@ -163,29 +172,29 @@ func (e environment) settings() (settings, error) {
 func (e environment) parse() (settings, []error) {
 	var p parser
 	s := settings{
-		deviceID:        p.match("DEVICE_ID", e.DeviceID, deviceIDPattern, "small letters, digits, - and _, beginning with a letter or digit"),
-		logJSON:         p.oneOf("LOG_FORMAT", e.LogFormat, "text", "json") == "json",
-		brokers:         p.brokers("MQTT_BROKER", e.MQTTBroker),
-		baseTopic:       p.match("MQTT_BASE_TOPIC", e.MQTTBaseTopic, baseTopicPattern, "levels separated by /, without +, # and spaces"),
-		discoveryPrefix: p.match("MQTT_DISCOVERY_PREFIX", e.MQTTDiscoveryPrefix, discoveryPrefixPattern, "empty, or levels separated by /, without +, # and spaces"),
-		username:        e.MQTTUsername,
-		password:        p.password(e.MQTTPassword, e.MQTTPasswordFile),
-		tls:             p.tls(e.MQTTCaFile, e.MQTTCertFile, e.MQTTKeyFile),
-		keepCommands:    p.oneOf("MQTT_OFFLINE_COMMANDS", e.MQTTOfflineCommands, "drop", "run") == "run",
-		keepalive:       p.duration("MQTT_KEEPALIVE", e.MQTTKeepalive, time.Second, time.Hour),
-		port:            e.MotorPort,
-		baud:            p.integer("MOTOR_BAUD", e.MotorBaud, dynamixel.Bauds[0], dynamixel.Bauds[len(dynamixel.Bauds)-1]),
-		id:              byte(p.integer("MOTOR_ID", e.MotorID, 0, int(dynamixel.MaxID))),
-		idleTimeout:     p.duration("MOTOR_IDLE_TIMEOUT", e.MotorIdleTimeout, 0, 24*time.Hour),
-		watchdog:        p.duration("MOTOR_WATCHDOG", e.MotorWatchdog, 0, motor.MaxWatchdog),
-		shortest:        p.oneOf("ROTATION", e.Rotation, "bounded", "shortest") == "shortest",
-		speed:           p.integer("SPEED", e.Speed, 1, 1023),
-		acceleration:    p.integer("ACCELERATION", e.Acceleration, 0, 32767),
-		tolerance:       device.Degrees(p.number("TOLERANCE", e.Tolerance, 0.1, 5)),
-		moveTimeout:     p.duration("MOVE_TIMEOUT", e.MoveTimeout, time.Second, time.Hour),
-		isPrecise:       p.oneOf("PRECISE", e.Precise, "true", "false") == "true",
-		precise:         p.precise(e),
-		healthInterval:  p.duration("HEALTH_INTERVAL", e.HealthInterval, 100*time.Millisecond, time.Minute),
+		deviceID:       p.match("DEVICE_ID", e.DeviceID, deviceIDPattern, "small letters, digits, - and _, beginning with a letter or digit"),
+		logJSON:        p.oneOf("LOG_FORMAT", e.LogFormat, "text", "json") == "json",
+		brokers:        p.brokers("MQTT_BROKER", e.MQTTBroker),
+		baseTopic:      p.match("MQTT_BASE_TOPIC", e.MQTTBaseTopic, baseTopicPattern, "levels separated by /, without +, # and spaces"),
+		discovery:      p.match("MQTT_DISCOVERY_PREFIX", e.MQTTDiscoveryPrefix, discoveryPattern, "empty, or levels separated by /, without +, # and spaces"),
+		username:       e.MQTTUsername,
+		password:       p.password(e.MQTTPassword, e.MQTTPasswordFile),
+		tls:            p.tls(e.MQTTCaFile, e.MQTTCertFile, e.MQTTKeyFile),
+		keepCommands:   p.oneOf("MQTT_OFFLINE_COMMANDS", e.MQTTOfflineCommands, "drop", "run") == "run",
+		keepalive:      p.duration("MQTT_KEEPALIVE", e.MQTTKeepalive, time.Second, time.Hour),
+		port:           e.MotorPort,
+		baud:           p.integer("MOTOR_BAUD", e.MotorBaud, dynamixel.Bauds[0], dynamixel.Bauds[len(dynamixel.Bauds)-1]),
+		id:             byte(p.integer("MOTOR_ID", e.MotorID, 0, int(dynamixel.MaxID))),
+		idleTimeout:    p.durationOrNone("MOTOR_IDLE_TIMEOUT", e.MotorIdleTimeout, time.Second, 24*time.Hour),
+		watchdog:       p.durationOrNone("MOTOR_WATCHDOG", e.MotorWatchdog, minWatchdog, motor.MaxWatchdog),
+		shortest:       p.oneOf("ROTATION", e.Rotation, "bounded", "shortest") == "shortest",
+		speed:          p.integer("SPEED", e.Speed, 1, 1023),
+		acceleration:   p.integer("ACCELERATION", e.Acceleration, 0, 32767),
+		tolerance:      device.Degrees(p.number("TOLERANCE", e.Tolerance, 0.1, 5)),
+		moveTimeout:    p.duration("MOVE_TIMEOUT", e.MoveTimeout, time.Second, time.Hour),
+		isPrecise:      p.oneOf("PRECISE", e.Precise, "true", "false") == "true",
+		precise:        p.precise(e),
+		healthInterval: p.duration("HEALTH_INTERVAL", e.HealthInterval, 100*time.Millisecond, time.Minute),
 		limits: device.Limits{
 			Temperature: p.number("TEMPERATURE_LIMIT", e.TemperatureLimit, 0, 100),
 			Current:     p.number("CURRENT_LIMIT", e.CurrentLimit, 0, 10000),
@@ -195,6 +204,14 @@ func (e environment) parse() (settings, []error) {
 		queueSize:  p.integer("QUEUE_SIZE", e.QueueSize, 1, 10000),
 		retries:    p.integer("RETRIES", e.Retries, 0, 100),
 		retryDelay: p.duration("RETRY_DELAY", e.RetryDelay, 0, time.Hour),
+
+		resumeWindow: p.duration("RESUME_WINDOW", e.ResumeWindow, 0, time.Hour),
+	}
+	if e.StateDir != "" {
+		s.stateDir = filepath.Join(e.StateDir, s.deviceID)
+		if !filepath.IsAbs(e.StateDir) {
+			p.fault("STATE_DIR", e.StateDir, "an absolute path, such as /var/lib/plate-resort")
+		}
 	}
 	if slices.Contains(commonHosts, s.deviceID) {
 		p.fault("DEVICE_ID", s.deviceID, "set: many hosts have this name, and two devices with the same id throw each other out; choose one, such as lab1")
@@ -214,20 +231,14 @@ func (e environment) parse() (settings, []error) {
 	if s.baud != 0 && !slices.Contains(dynamixel.Bauds[:], s.baud) {
 		p.fault("MOTOR_BAUD", e.MotorBaud, fmt.Sprintf("one of %v", dynamixel.Bauds))
 	}
-	if s.watchdog > 0 && s.watchdog < minWatchdog {
-		p.fault("MOTOR_WATCHDOG", e.MotorWatchdog, fmt.Sprintf("0 or at least %v, or the servo would stop between two looks at it", minWatchdog))
-	}
-	if s.idleTimeout > 0 && s.idleTimeout < time.Second {
-		p.fault("MOTOR_IDLE_TIMEOUT", e.MotorIdleTimeout, "0 or at least 1s")
-	}
 	s.carousel = p.carousel(e)
 	return s, p.faults
 }
 
 var (
-	deviceIDPattern        = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
-	baseTopicPattern       = regexp.MustCompile(`^[^/+#\s$\x00][^/+#\s\x00]*(/[^/+#\s\x00]+)*$`)
-	discoveryPrefixPattern = regexp.MustCompile("^$|" + baseTopicPattern.String())
+	deviceIDPattern  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+	baseTopicPattern = regexp.MustCompile(`^[^/+#\s$\x00][^/+#\s\x00]*(/[^/+#\s\x00]+)*$`)
+	discoveryPattern = regexp.MustCompile("^$|" + baseTopicPattern.String())
 )
 
 // commonHosts are names that hosts have before somebody gives them one.
@@ -238,6 +249,22 @@ var commonHosts = []string{"localhost", "raspberrypi", "raspberry", "raspbian", 
 func deviceIDFromHost(host string) string {
 	label, _, _ := strings.Cut(strings.ToLower(host), ".")
 	return strings.TrimLeft(regexp.MustCompile(`[^a-z0-9_-]`).ReplaceAllString(label, "-"), "-_")
+}
+
+// systemdStateDir is where systemd says which directory StateDirectory= has made for the service.
+const systemdStateDir = "STATE_DIRECTORY"
+
+// defaultStateDir is the directory that systemd has made, or else one in the user's home; "" without a
+// home.
+func defaultStateDir() string {
+	if first, _, _ := strings.Cut(os.Getenv(systemdStateDir), ":"); first != "" {
+		return first
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(home, ".local", "state", "plate-resort")
 }
 
 // settingNames lists the variables in the order of the environment's fields.

@@ -16,7 +16,7 @@ func (d Degrees) Wrap() Degrees {
 	if w < 0 {
 		w += 360
 	}
-	if w >= 360 { // a tiny negative angle plus 360 is rounded up
+	if w >= 360 || w == 0 { // a tiny negative angle plus 360 is rounded up, and 0 has no sign
 		w = 0
 	}
 	return Degrees(w)
@@ -37,7 +37,13 @@ func (d Degrees) From(other Degrees) Degrees {
 	return way
 }
 
-func (d Degrees) String() string { return fmt.Sprintf("%.2f°", float64(d)) }
+func (d Degrees) String() string {
+	hundredths := math.Round(float64(d) * 100)
+	if hundredths == 0 {
+		hundredths = 0 // without a sign
+	}
+	return fmt.Sprintf("%.2f°", hundredths/100)
+}
 
 // hotelWindow is how far the carousel may be from a hotel's angle and still count as being there.
 const hotelWindow Degrees = 5

@@ -146,3 +146,19 @@ func TestDegreesArePrintedWithTwoDecimals(t *testing.T) {
 		t.Errorf("printed as %s", got)
 	}
 }
+
+func TestDegreesAreWrittenWithoutASignOf0(t *testing.T) {
+	negative := math.Copysign(0, -1)
+	for d, want := range map[device.Degrees]string{0.004: "0.00°", -0.004: "0.00°", -0.006: "-0.01°", 359.999: "360.00°", -90: "-90.00°"} {
+		if got := d.String(); got != want {
+			t.Errorf("%v is written as %q, want %q", float64(d), got, want)
+		}
+	}
+	for name, d := range map[string]device.Degrees{
+		"wrapped": device.Degrees(negative).Wrap(), "rounded": device.Degrees(-0.001).Round(), "a way": device.Degrees(10).From(10.001),
+	} {
+		if math.Signbit(float64(d)) || d != 0 {
+			t.Errorf("%s: %v", name, float64(d))
+		}
+	}
+}

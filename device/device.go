@@ -8,32 +8,30 @@ import (
 	"time"
 )
 
-const (
-	// latchTimeout bounds how long Stop waits for the latch to be stored.
-	latchTimeout = time.Second
-	// haltTimeout bounds how long Run waits, when it is told to end, for a move to be halted.
-	haltTimeout = time.Second
-	// storeTimeout bounds how long Run waits, when it is told to end, for the store.
-	storeTimeout = time.Second
-)
-
-var errShutDown = Errorf(CodeInterrupted, "the device is shutting down")
+// latchTimeout bounds how long Stop waits for the latch to be stored.
+const latchTimeout = time.Second
 
 // Config is what a Device is made of.
 type Config struct {
 	Carousel   Carousel
-	Tolerance  Degrees          // how near to its goal a move has arrived
-	Precise    Precise          // how a precise move goes on where friction ends a plain one
-	IsPrecise  bool             // whether moves are precise, if their command does not say
-	QueueSize  int              // how many operations may wait
-	Limits     Limits           // of the motor's health
-	Retries    int              // how many more attempts an operation has, if its command does not say
-	RetryDelay time.Duration    // before each of them
-	NewID      func() string    // makes an id for an operation whose sender gave none; called concurrently
-	Now        func() time.Time // the wall clock
-	Motor      Motor
-	Store      Store
-	Log        *slog.Logger
+	Tolerance  Degrees       // how near to its goal a move has arrived
+	Precise    Precise       // how a precise move goes on where friction ends a plain one
+	IsPrecise  bool          // whether moves are precise, if their command does not say
+	Bauds      []int         // the rates that servos have, in bits a second
+	QueueSize  int           // how many operations may wait
+	Limits     Limits        // of the motor's health
+	Retries    int           // how many more attempts an operation has, if its command does not say
+	RetryDelay time.Duration // before each of them
+	// ResumeWindow is how long the process may have been away for moves to go on; 0 is never.
+	ResumeWindow time.Duration
+	NewID        func() string    // makes an id for an operation whose sender gave none; called concurrently
+	Now          func() time.Time // the wall clock
+	Motor        Motor
+	Store        Store
+	// Gather is how long changes are gathered before they are stored: a motion has begun by then, so that
+	// the disk does not compete with it, and its first events are stored at once.
+	Gather time.Duration
+	Log    *slog.Logger
 
 	Version   string // of the program
 	Simulated bool   // the servo is made of software
@@ -46,6 +44,7 @@ type Device struct {
 	tolerance  Degrees
 	precise    Precise
 	isPrecise  bool
+	bauds      []int
 	queueSize  int
 	limits     Limits
 	maxRetries int
@@ -60,6 +59,8 @@ type Device struct {
 	recorder   *recorder
 	outbox     *Outbox
 	warnings   *warnings
+	hearing    *hearing
+	window     time.Duration // of resuming
 
 	inbox    *inbox
 	finished chan outcome
@@ -84,9 +85,11 @@ type Device struct {
 	lastPress     uint64
 	lastError     *Failure
 	activitySince time.Time
+	lastTime      time.Time   // the latest that the store knows
+	wentOn        bool        // what the last process left does not wait any longer
 	healthAt      time.Time   // when the health of the view was made
 	healthDue     *time.Timer // when the next one may be worth publishing
-	total         uint64      // operations that have ended
+	total         uint64      // operations that have ended, ever
 }
 
 // A press is a use of the emergency stop on its way to Run.
@@ -103,17 +106,21 @@ func New(c Config) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the stored state: %w", err)
 	}
-	outbox := newOutbox(c.Log)
+	warnings := newWarnings()
+	warnings.set(journalWarning, saved.Warning)
+	outbox := newOutbox(c.Log, saved.Events, saved.NextEvent)
 	d := &Device{
 		carousel:      c.Carousel,
 		hotels:        c.Carousel.Names(),
 		tolerance:     c.Tolerance,
 		precise:       c.Precise,
 		isPrecise:     c.IsPrecise,
+		bauds:         c.Bauds,
 		queueSize:     c.QueueSize,
 		limits:        c.Limits,
 		maxRetries:    c.Retries,
 		retryDelay:    c.RetryDelay,
+		window:        c.ResumeWindow,
 		now:           c.Now,
 		version:       c.Version,
 		simulated:     c.Simulated,
@@ -121,9 +128,10 @@ func New(c Config) (*Device, error) {
 		newID:         c.NewID,
 		motor:         c.Motor,
 		log:           c.Log,
-		recorder:      newRecorder(c.Store, outbox, c.Log),
+		recorder:      newRecorder(c.Store, c.Gather, outbox, saved.Standing, warnings, c.Log),
 		outbox:        outbox,
-		warnings:      newWarnings(),
+		warnings:      warnings,
+		hearing:       newHearing(),
 		inbox:         newInbox(),
 		finished:      make(chan outcome),
 		ended:         make(chan struct{}),
@@ -137,6 +145,7 @@ func New(c Config) (*Device, error) {
 		accepted:      newLedger(),
 		latched:       saved.Latched,
 		released:      saved.Released,
+		total:         saved.OperationsTotal,
 		activitySince: now(),
 	}
 	if d.latched {
@@ -147,16 +156,9 @@ func New(c Config) (*Device, error) {
 		cancel() // there is nothing to wait for: the motor does not run yet
 		_ = d.motor.Release(ctx)
 	}
-	d.history.load(saved.Operations)
-	for _, op := range saved.Operations {
-		t := &task{operation: op}
-		d.accepted.add(t)
-		if op.FinishedAt == nil {
-			d.end(t, Result{}, Errorf(CodeInterrupted, "the process ended before the operation did"))
-		}
-	}
+	d.restore(saved)
 	motor := d.motor.Status()
-	d.view.Store(&View{State: d.look(motor), Health: d.examine(motor), Queue: listQueue(nil), History: d.history.list()})
+	d.view.Store(&View{State: d.look(motor), Health: d.examine(motor), Queue: listQueue(d.queue), History: d.history.list()})
 	return d, nil
 }
 
@@ -206,7 +208,7 @@ func (d *Device) Stop(command func() *Command) {
 	p := press{motor: d.motor.Stop(), saved: make(chan struct{})}
 	p.command = command()
 	if taken := d.inbox.press(p); !taken {
-		d.recorder.saveLate(p.saved)
+		d.recorder.latchLate(p.saved)
 	}
 	if p.command == nil {
 		return
@@ -220,15 +222,17 @@ func (d *Device) Stop(command func() *Command) {
 }
 
 // Run owns the state of the device until ctx ends. Then it halts what moves, ends what waits as
-// interrupted, and returns when everything is stored. It waits for a motor or a store that hangs, but
-// not for long. It is called once.
-func (d *Device) Run(ctx context.Context) error {
+// interrupted, and has whoever sends commands take leave: a stop that comes meanwhile is obeyed and
+// answered, other commands are refused. It returns when everything is stored. It waits for a motor or a
+// store that hangs, but not for long. It is called once.
+func (d *Device) Run(ctx context.Context, leave func()) error {
 	stopRecorder, recorderDone := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(recorderDone)
 		d.recorder.run(stopRecorder)
 	}()
 	d.run(ctx)
+	d.shutDown(leave)
 	close(stopRecorder)
 	select {
 	case <-recorderDone:
@@ -240,12 +244,13 @@ func (d *Device) Run(ctx context.Context) error {
 
 func (d *Device) run(ctx context.Context) {
 	defer d.healthDue.Stop()
+	alive := time.NewTicker(d.aliveInterval())
+	defer alive.Stop()
 	for {
 		d.startNext()
 		d.update()
 		select {
 		case <-ctx.Done():
-			d.shutDown()
 			return
 		case <-d.inbox.arrived:
 			d.open()
@@ -255,7 +260,12 @@ func (d *Device) run(ctx context.Context) {
 			d.tryAgain(t)
 		case <-d.motor.Changed():
 		case <-d.warnings.changed:
+		case <-d.hearing.changed:
 		case <-d.healthDue.C:
+		case <-alive.C:
+			if d.running != nil || len(d.queue) > 0 {
+				d.recorder.alive()
+			}
 		}
 	}
 }
@@ -269,34 +279,6 @@ func (d *Device) open() {
 	for _, c := range commands {
 		d.accept(c)
 	}
-}
-
-func (d *Device) shutDown() {
-	d.closing = true
-	d.open()
-	d.giveUp(errShutDown, errShutDown)
-	d.giveUpConnecting(errShutDown)
-	d.update()
-
-	timeout := time.NewTimer(haltTimeout)
-	defer timeout.Stop()
-	for len(d.underway) > 0 {
-		select {
-		case <-d.inbox.arrived:
-			d.open()
-		case o := <-d.finished:
-			d.finish(o)
-		case <-timeout.C:
-			d.log.Error("the motor did not come to rest in time", "timeout", haltTimeout)
-			for t := range d.underway {
-				d.finish(outcome{t, Result{}, errShutDown})
-			}
-		}
-	}
-	d.inbox.close()
-	d.open()
-	close(d.ended)
-	d.update()
 }
 
 // update makes the view current.
@@ -343,9 +325,8 @@ func (d *Device) press(p press) {
 	if !wasLatched {
 		d.log.Warn("emergency stop")
 	}
-	latched := true
-	d.latched = latched
-	d.recorder.add(p.saved, Record{Latched: &latched})
+	d.latched = true
+	d.recorder.stand(d.standing(), p.saved)
 
 	err := Errorf(CodeEmergencyStopped, "the emergency stop was pressed")
 	d.giveUp(err, err)
@@ -362,6 +343,7 @@ func (d *Device) press(p press) {
 		c.ID = "" // of another operation, or of a stop that has been reset since: this is a new one
 	}
 	t := d.newTask(c)
+	d.accepted.add(t)
 	t.began()
 	d.perform(t, func() (Result, error) {
 		select {
@@ -377,10 +359,14 @@ func (d *Device) press(p press) {
 func (d *Device) finish(o outcome) {
 	delete(d.underway, o.task)
 	if t := o.task; t.operation.Name == ResetOperation && o.err == nil && t.press == d.lastPress && d.latched {
-		latched := false
-		d.latched = latched
-		d.recorder.add(nil, Record{Latched: &latched})
+		d.latched = false
+		d.recorder.stand(d.standing(), nil)
 		d.log.Info("emergency stop reset")
 	}
 	d.attempted(o)
+}
+
+// standing is what the store keeps of the device, apart from its operations.
+func (d *Device) standing() Standing {
+	return Standing{Latched: d.latched, Released: d.released, OperationsTotal: d.total}
 }

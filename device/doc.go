@@ -18,13 +18,25 @@
 //	queued ──► running ──► completed | failed | cancelled | interrupted
 //	   │         │  ▲
 //	   │         ▼  │
-//	   │       retrying ──► cancelled | interrupted
+//	   ├─────► retrying ──► cancelled | expired | interrupted
 //	   └──────────────────► cancelled | expired | interrupted
 //	rejected (never accepted)
 //
 // Queued operations run one at a time in the order they came; one that waits for its retry keeps its
-// place. Immediate ones do not wait for them, and are tried once. A motion does not wait until its
-// operation is stored; the operation's events do.
+// place. Immediate ones do not wait for them, and are tried once.
+//
+// # What survives
+//
+// A motion does not wait until its operation is stored; the operation's events do, in the [Outbox], so that
+// the first one is a receipt. A [Store] that fails, or takes over two seconds, makes the device degraded: the
+// events go out as not durable, and what could not be stored is, once the store works again. What came while
+// one [Change] was being saved is the next. Stored are each new state of an operation, the latch, the
+// release and the events that are not delivered; that they are is stored with the next change, or a second
+// later. While something runs or waits, a Change says every few seconds that the process lives.
+//
+// After the end of the process without a shutdown, moves that ran or waited are retrying: they go on, ahead of
+// everything new, if the process was away for a short time only on the same boot of the machine, and not
+// before a stop would have been heard for a second ([Device.StopHeard]). All else ends as interrupted.
 //
 // # The emergency stop
 //

@@ -16,6 +16,7 @@ const (
 	CodeRetainedCommand   Code = "retained_command"
 	CodeQueueFull         Code = "queue_full"
 	CodeDuplicateID       Code = "duplicate_id"
+	CodeClockUntrusted    Code = "clock_untrusted"
 	CodeEmergencyStopped  Code = "emergency_stopped"
 	CodeMotorDisconnected Code = "motor_disconnected"
 	CodeMotorFault        Code = "motor_fault"

@@ -48,7 +48,7 @@ type Limits struct {
 
 // warnings tells what is outside the limits, and what the servo warns of itself.
 func (l Limits) warnings(motor MotorStatus) []string {
-	var w []string
+	w := slices.Clone(motor.Warnings)
 	if len(motor.Alerts) > 0 {
 		w = append(w, "The servo reports "+strings.Join(motor.Alerts, ", "))
 	}

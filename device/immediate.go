@@ -106,7 +106,7 @@ func (d *Device) reset(t *task) func(context.Context) (Result, error) {
 func (d *Device) connection(p Parameters) func(context.Context) (Result, error) {
 	released := *p.State == "OFF"
 	d.released = released
-	d.recorder.add(nil, Record{Released: &released})
+	d.recorder.stand(d.standing(), nil)
 	if !released {
 		return d.connect(p)
 	}

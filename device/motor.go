@@ -124,6 +124,8 @@ type MotorStatus struct {
 	HardwareError []string
 	// Alerts names those that have not.
 	Alerts []string
+	// Warnings says what else is not as it should be.
+	Warnings []string
 	// SerialErrors counts the transactions that failed and were tried again or given up.
 	SerialErrors uint64
 }

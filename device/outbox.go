@@ -1,16 +1,33 @@
 package device
 
 import (
+	"encoding/json"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
 
 // An Event is one change of state of one operation, on its way to those who asked for it.
 type Event struct {
-	// Sequence numbers the events of one process, from 1.
+	// Sequence numbers the events, from 1. What the store has kept goes on with its numbers.
 	Sequence  uint64
 	Operation Operation
+	// Durable says that neither the end of the process nor a power cut loses the operation. It is no
+	// receipt without. A rejection has nothing to lose.
+	Durable bool
+}
+
+// MarshalJSON is the operation as it is published, with "durable": false where that is so.
+func (e Event) MarshalJSON() ([]byte, error) {
+	event := struct {
+		Operation
+		Durable *bool `json:"durable,omitempty"`
+	}{Operation: e.Operation}
+	if !e.Durable {
+		event.Durable = &e.Durable
+	}
+	return json.Marshal(event)
 }
 
 const (
@@ -20,14 +37,16 @@ const (
 	answersPerSecond = 20
 )
 
-// An Outbox holds events, in order, until they have been delivered. It is safe for concurrent use.
+// An Outbox holds events, in order, until they have been delivered. Each is held back until the store has
+// it, or has failed to take it, and so are those behind it. It is safe for concurrent use.
 type Outbox struct {
 	added chan struct{}
 	log   *slog.Logger
 
 	mu       sync.Mutex
-	last     uint64 // sequence number of the newest event
-	events   []Event
+	events   []Event // the first is that after the last delivered
+	next     uint64  // sequence number of the next event
+	held     uint64  // those from here on are held back
 	dropping bool
 
 	// The flood rule: how many answers the second that began at since has seen.
@@ -37,8 +56,14 @@ type Outbox struct {
 	unanswered uint64
 }
 
-func newOutbox(log *slog.Logger) *Outbox {
-	return &Outbox{added: make(chan struct{}, 1), log: log}
+// newOutbox makes an outbox with the events that were not delivered before. The next one has the number
+// next, or 1.
+func newOutbox(log *slog.Logger, undelivered []Event, next uint64) *Outbox {
+	next = max(next, 1)
+	for i := range undelivered {
+		undelivered[i].Durable = true
+	}
+	return &Outbox{added: make(chan struct{}, 1), log: log, events: undelivered, next: next, held: next}
 }
 
 // Added receives after events have been added. It has one receiver.
@@ -53,10 +78,14 @@ func (o *Outbox) After(sequence uint64, limit int) []Event {
 	for len(events) > 0 && events[0].Sequence <= sequence {
 		events = events[1:]
 	}
-	return append([]Event(nil), events[:min(limit, len(events))]...)
+	n := 0
+	for n < min(limit, len(events)) && events[n].Sequence < o.held {
+		n++
+	}
+	return append([]Event(nil), events[:n]...)
 }
 
-// Delivered forgets the events up to and including that sequence number.
+// Delivered forgets the events up to and including that sequence number. The store forgets them later.
 func (o *Outbox) Delivered(sequence uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -75,36 +104,95 @@ func (o *Outbox) Unanswered() uint64 {
 	return o.unanswered
 }
 
-func (o *Outbox) add(operations ...Operation) {
-	if len(operations) == 0 {
-		return
-	}
+// bounds returns the sequence numbers of the first event that is here and of the next that will be.
+func (o *Outbox) bounds() (first, next uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, op := range operations {
-		if len(o.events) == outboxSize {
-			o.events = o.events[1:]
-			if !o.dropping {
-				o.dropping = true
-				o.log.Warn("too many events wait for the broker, the oldest are given up", "waiting", outboxSize)
-			}
-		}
-		o.last++
-		o.events = append(o.events, Event{o.last, op})
+	if len(o.events) == 0 {
+		return o.next, o.next
 	}
-	select {
-	case o.added <- struct{}{}:
-	default:
+	return o.events[0].Sequence, o.next
+}
+
+// from returns the events with that sequence number or a higher one, but for rejections.
+func (o *Outbox) from(sequence uint64) []Event {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var events []Event
+	for _, e := range slices.Backward(o.events) {
+		if e.Sequence < sequence {
+			break
+		}
+		if e.Operation.State != Rejected {
+			events = append(events, e)
+		}
+	}
+	slices.Reverse(events)
+	return events
+}
+
+// hold adds an event that is held back.
+func (o *Outbox) hold(op Operation) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.add(op, false)
+}
+
+// release lets the events before that sequence number go, durable as they are now or not, and the
+// rejections behind them.
+func (o *Outbox) release(before uint64, durable bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.events {
+		e := &o.events[i]
+		switch {
+		case e.Sequence < o.held:
+		case e.Sequence < before:
+			e.Durable = e.Durable || durable
+			o.letGo(e.Sequence)
+		case e.Durable && e.Sequence == o.held:
+			o.letGo(e.Sequence)
+		}
 	}
 }
 
-// addRejection adds a rejection, unless this second has had its share, and reports whether.
+// addRejection adds a rejection, unless this second has had its share, and reports whether. There is
+// nothing to store of it, so it waits only for what is before it.
 func (o *Outbox) addRejection(op Operation) bool {
 	if !o.mayAnswer() {
 		return false
 	}
-	o.add(op)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if e := o.add(op, true); e.Sequence == o.held {
+		o.letGo(e.Sequence)
+	}
 	return true
+}
+
+// The following two are for those who hold the mutex.
+
+func (o *Outbox) add(op Operation, durable bool) Event {
+	if len(o.events) == outboxSize {
+		o.events = o.events[1:]
+		o.held = max(o.held, o.events[0].Sequence)
+		if !o.dropping {
+			o.dropping = true
+			o.log.Warn("too many events wait for the broker, the oldest are given up", "waiting", outboxSize)
+		}
+	}
+	e := Event{o.next, op, durable}
+	o.next++
+	o.events = append(o.events, e)
+	return e
+}
+
+func (o *Outbox) letGo(sequence uint64) {
+	o.held = sequence + 1
+	select {
+	case o.added <- struct{}{}:
+	default:
+	}
 }
 
 // mayAnswer applies the flood rule: it reports whether this second still has an answer for a command that

@@ -2,6 +2,8 @@ package device
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,11 +78,10 @@ func (n Name) Options() []string {
 
 // What the parameters may be.
 const (
-	minTolerance, maxTolerance = 0.1, 5     // degrees
-	maxSeconds                 = 3600       // of every duration
-	maxRetries                 = 100        //
-	maxMotorID                 = 252        //
-	minBaud, maxBaud           = 9600, 45e5 // bits a second
+	minTolerance, maxTolerance = 0.1, 5 // degrees
+	maxSeconds                 = 3600   // of every duration
+	maxRetries                 = 100    //
+	maxMotorID                 = 252    //
 )
 
 // validate checks the parameters against the carousel and the motor.
@@ -109,8 +110,14 @@ func (d *Device) validate(c Command) *Error {
 	if p.Port != nil && *p.Port == "" {
 		return Errorf(CodeInvalidPayload, "port is empty; it must be the name of a serial port, such as /dev/ttyUSB0")
 	}
+	if p.Baud != nil && !slices.Contains(d.bauds, *p.Baud) {
+		return Errorf(CodeInvalidPayload, "baud is %d; it must be one of %s", *p.Baud, strings.Trim(fmt.Sprint(d.bauds), "[]"))
+	}
 	if err := d.precise.validateOverrides(p.Overrides); err != nil {
 		return err
+	}
+	if !d.pushes(p) && !onlySwitchError(p.Overrides) {
+		return Errorf(CodeInvalidPayload, "overrides other than switch_error are for a precise move, and this one is plain")
 	}
 	fastest := 32767
 	if limit := d.motor.Status().SpeedLimit; limit > 0 {
@@ -124,7 +131,6 @@ func (d *Device) validate(c Command) *Error {
 	}{
 		{"tolerance", (*float64)(p.Tolerance), minTolerance, maxTolerance, "degrees"},
 		{"speed", float(p.Speed), 1, float64(fastest), "profile velocity units of 0.229 rpm"},
-		{"baud", float(p.Baud), minBaud, maxBaud, "bits a second"},
 		{"motor_id", float(p.MotorID), 0, maxMotorID, ""},
 		{"wait_seconds", p.WaitSeconds, 0.1, maxSeconds, "seconds"},
 		{"timeout_seconds", p.TimeoutSeconds, 0.1, maxSeconds, "seconds"},
@@ -194,4 +200,18 @@ func (c Command) doing() string {
 		return "Rebooting the servo"
 	}
 	return ""
+}
+
+// same reports whether two commands say the same. Parameters that were stored, and so were written and
+// read again, say what they said.
+func (p Parameters) same(other Parameters) bool {
+	a, b := p.ExpiresAt, other.ExpiresAt
+	if (a == nil) != (b == nil) || a != nil && !a.Equal(*b) {
+		return false
+	}
+	p.ExpiresAt, other.ExpiresAt = nil, nil
+	if len(p.Overrides) == 0 && len(other.Overrides) == 0 {
+		p.Overrides, other.Overrides = nil, nil
+	}
+	return reflect.DeepEqual(p, other)
 }

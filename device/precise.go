@@ -96,6 +96,20 @@ func (o Override) validate(value *float64) *Error {
 	return nil
 }
 
+// pushes reports whether a move with these parameters is a precise one.
+func (d *Device) pushes(p Parameters) bool {
+	if p.Precise == nil {
+		return d.isPrecise
+	}
+	return *p.Precise
+}
+
+// onlySwitchError reports whether all that is overridden is what counts for a plain move, too.
+func onlySwitchError(values map[string]*float64) bool {
+	_, has := values["switch_error"]
+	return len(values) == 0 || has && len(values) == 1
+}
+
 // move says where and how a command turns the carousel.
 func (d *Device) move(c Command) Move {
 	p := c.Parameters
@@ -110,7 +124,7 @@ func (d *Device) move(c Command) Move {
 	if p.Tolerance != nil {
 		m.Tolerance = *p.Tolerance
 	}
-	if d.isPrecise && p.Precise == nil || p.Precise != nil && *p.Precise {
+	if d.pushes(p) {
 		m.Precise = &precise
 	} else if p.Tolerance != nil {
 		m.Window = m.Tolerance

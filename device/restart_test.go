@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/plate-resort/plate-resort/device"
 	"github.com/plate-resort/plate-resort/device/devicetest"
@@ -51,49 +50,6 @@ func TestAReleasedLatchStaysReleasedOverARestart(t *testing.T) {
 		if n := len(r.motor.Presses()); n != 0 {
 			t.Errorf("the motor was stopped %d times", n)
 		}
-	})
-}
-
-// crash is a store that keeps nothing from a certain moment on, as when the process is killed.
-type crash struct {
-	device.Memory
-	crashed bool
-}
-
-func (c *crash) Save(records []device.Record) error {
-	if c.crashed {
-		return nil
-	}
-	return c.Memory.Save(records)
-}
-
-func TestWhatHadNotEndedWhenTheProcessWasKilledEndsAsInterrupted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := new(crash)
-		r := startRig(t, devicetest.New(), store)
-		r.submit(home("ended"))
-		r.arrive(1)
-		r.submit(hotel("ran", "B"), hotel("waited", "C"))
-		store.crashed = true
-		r.shutDown()
-
-		store.crashed = false
-		r = startRig(t, devicetest.New(), store)
-		r.expect("ran interrupted interrupted", "waited interrupted interrupted")
-		r.noMove()
-		r.status(device.StatusReady)
-		if s := r.View().State; s.LastError != nil || s.QueueLength != 0 {
-			t.Errorf("after the restart the snapshot is %+v", s)
-		}
-		if op := r.last("ran"); op.StartedAt == nil || op.FinishedAt == nil || op.Attempt != 1 {
-			t.Errorf("the operation that ran ended as %+v", op)
-		}
-		if op := r.last("waited"); op.StartedAt != nil || op.FinishedAt == nil || op.Attempt != 0 {
-			t.Errorf("the operation that waited ended as %+v", op)
-		}
-
-		r = r.restart(devicetest.New())
-		r.expect() // once is enough
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -35,11 +36,17 @@ type rig struct {
 	store  device.Store
 	events []device.Operation // every event so far
 	next   int                // the first event that expect has not compared
-	jump   atomic.Int64       // how far the wall clock is ahead, in nanoseconds
 
-	sequence uint64 // of the latest event in events
-	cancel   context.CancelFunc
-	ended    chan error // receives what Run returned
+	durable   []bool   // of each event
+	undurable []string // the events that were no receipts, in brief, until notDurable has seen them
+
+	leave func()       // what Run calls when everything has ended
+	jump  atomic.Int64 // how far the wall clock is ahead, in nanoseconds
+
+	collecting sync.Mutex // what Run calls at its end collects, too
+	sequence   uint64     // of the latest event in events
+	cancel     context.CancelFunc
+	ended      chan error // receives what Run returned
 }
 
 // inBubble runs a test with a device that continues from an empty store and is connected.
@@ -69,20 +76,29 @@ func wrapRig(t *testing.T, wrapper device.Motor, motor *devicetest.Motor, store 
 
 func makeRig(t *testing.T, wrapper device.Motor, motor *devicetest.Motor, store device.Store, size int) *rig {
 	t.Helper()
+	return newRigWith(t, motor, store, func(c *device.Config) { c.Motor, c.QueueSize = wrapper, size })
+}
+
+// newRigWith is newRig with other settings.
+func newRigWith(t *testing.T, motor *devicetest.Motor, store device.Store, change func(*device.Config)) *rig {
+	t.Helper()
 	r := &rig{t: t, motor: motor, store: store}
-	d, err := device.New(device.Config{
+	r.leave = r.collect
+	config := device.Config{
 		Carousel:  device.Carousel{Hotels: device.EvenlySpaced([]string{"A", "B", "C", "D"}, 19, 1), RoomsPerHotel: 20},
-		Tolerance: 0.5, Precise: precise,
-		QueueSize: size,
+		Tolerance: 0.5, Precise: precise, Bauds: []int{9600, 57600, 1000000},
+		QueueSize: queueSize,
 		Limits:    device.Limits{Temperature: 70, Current: 2000, MinVoltage: 10, MaxVoltage: 14},
-		Retries:   3, RetryDelay: 5 * time.Second,
+		Retries:   3, RetryDelay: 5 * time.Second, ResumeWindow: time.Minute,
 		NewID:   newID(),
 		Now:     func() time.Time { return time.Now().Add(time.Duration(r.jump.Load())) },
-		Motor:   wrapper,
+		Motor:   motor,
 		Store:   store,
 		Log:     slog.New(slog.DiscardHandler),
 		Version: "1.2.0",
-	})
+	}
+	change(&config)
+	d, err := device.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +125,7 @@ func (r *rig) start() {
 	others := goleak.IgnoreCurrent()
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel, r.ended = cancel, make(chan error, 1)
-	go func() { r.ended <- r.Run(ctx) }()
+	go func() { r.ended <- r.Run(ctx, func() { r.leave() }) }()
 	r.t.Cleanup(func() {
 		r.shutDown()
 		// A goroutine that Run has left behind would end the whole test binary with a deadlock, so
@@ -118,7 +134,7 @@ func (r *rig) start() {
 			r.motor.HoldHalts(false)
 			r.motor.HoldStops(false)
 			r.motor.HoldResets(false)
-			_ = r.Run(ended())
+			_ = r.Run(ended(), func() {})
 		}
 	})
 	r.settle()
@@ -152,6 +168,13 @@ func (r *rig) restart(motor *devicetest.Motor) *rig {
 // settle waits until the device does nothing more, and collects the events.
 func (r *rig) settle() {
 	synctest.Wait()
+	r.collect()
+}
+
+// collect takes the events that are released, as the broker does.
+func (r *rig) collect() {
+	r.collecting.Lock()
+	defer r.collecting.Unlock()
 	for {
 		events := r.Outbox().After(r.sequence, 7)
 		if len(events) == 0 {
@@ -160,6 +183,10 @@ func (r *rig) settle() {
 		for _, e := range events {
 			r.sequence = e.Sequence
 			r.events = append(r.events, e.Operation)
+			r.durable = append(r.durable, e.Durable)
+			if !e.Durable {
+				r.undurable = append(r.undurable, brief(e.Operation))
+			}
 		}
 		r.Outbox().Delivered(r.sequence)
 	}

@@ -30,7 +30,8 @@ func TestAShutdownHaltsWhatRunsAndEndsWhatWaits(t *testing.T) {
 			}
 		}
 		saved, _ := r.store.Load()
-		for _, op := range saved.Operations {
+		for _, record := range saved.Records {
+			op := record.Operation
 			if op.State != device.Interrupted {
 				t.Errorf("stored is %s", brief(op))
 			}

@@ -60,7 +60,7 @@ type Snapshot struct {
 	LastError       *Failure  `json:"last_error"`
 	Hotels          []string  `json:"hotels"`
 	RoomsPerHotel   int       `json:"rooms_per_hotel"`
-	OperationsTotal uint64    `json:"operations_total"` // that have ended since the process started
+	OperationsTotal uint64    `json:"operations_total"` // that have ended, ever
 	UpdatedAt       time.Time `json:"updated_at"`
 }
 
@@ -131,6 +131,8 @@ func (d *Device) status(motor MotorStatus, s *Snapshot) (Status, string) {
 		return StatusDegraded, strings.Join(warnings, "; ")
 	case d.running != nil:
 		return StatusBusy, d.running.message()
+	case d.resuming():
+		return StatusBusy, "Waiting until a stop would be heard, to go on after the interruption"
 	case s.Hotel != nil:
 		return StatusReady, "Ready at hotel " + *s.Hotel
 	case s.Angle != nil:

@@ -1,43 +1,75 @@
 package device
 
 import (
+	"maps"
 	"slices"
 	"sync"
+	"time"
 )
 
 // A Store keeps what must outlive the process. A call may take as long as a disk takes: nothing that moves
-// or stops the carousel waits for it. Save may be called concurrently.
+// or stops the carousel waits for it. Save is not called again before it has returned, but for a stop that
+// is pressed after Run has ended.
 type Store interface {
-	// Load returns what was saved, before the device starts.
+	// Load returns what was saved, before the device starts. A store that can only begin anew says why
+	// in Saved.Warning; an error keeps the device from starting.
 	Load() (Saved, error)
-	// Save keeps the records, all or none of them, before it returns.
-	Save([]Record) error
+	// Save makes the change durable, all of it or nothing, before it returns. What could not be saved is
+	// saved again later, with what has come since. The message of an error says what to do about it.
+	Save(Change) error
+}
+
+// Standing is how the device stands, apart from its operations.
+type Standing struct {
+	// Latched says that the emergency stop was pressed and not reset.
+	Latched bool `json:"latched"`
+	// Released says that the motor was released and not connected again, both by command.
+	Released bool `json:"released"`
+	// OperationsTotal counts the operations that have ended.
+	OperationsTotal uint64 `json:"operations_total"`
 }
 
 // Saved is what a device begins with.
 type Saved struct {
-	// Latched says that the emergency stop was pressed and not reset.
-	Latched bool
-	// Released says that the motor was released and not connected again, both by command.
-	Released bool
-	// Operations are the latest accepted operations with their last state, oldest first.
-	Operations []Operation
+	Standing
+	Records []Record // in any order
+	// Events are those that were not delivered, oldest first.
+	Events []Event
+	// NextEvent is a sequence number that no event has had; 0 when there has been none.
+	NextEvent uint64
+	// Away is how long ago the last Save was, on the same boot of the machine; nil when it was another
+	// one, or cannot be known.
+	Away *time.Duration
+	// Warning is for people: what of the past could not be read; "" when everything was.
+	Warning string
 }
 
-// A Record is what to keep: a new state of an operation, of the latch, of the release.
+// A Record is one operation as it is kept.
 type Record struct {
-	Operation *Operation
-	Latched   *bool
-	Released  *bool
+	// Slot is the operation's place in the store; whatever had it before is forgotten. There are as many
+	// slots as operations are known at once.
+	Slot int `json:"-"`
+	// Accepted and Ended count acceptances and ends; Ended is 0 until the operation has ended.
+	Accepted  uint64    `json:"accepted"`
+	Ended     uint64    `json:"ended"`
+	Operation Operation `json:"operation"`
 }
 
-// remembered is how many accepted operations are known by their id.
-const remembered = 1000
+// A Change is what is to be kept from now on.
+type Change struct {
+	Standing                // as it is now
+	Records  map[int]Record // new or changed, by slot
+	Events   []Event        // new ones, oldest first
+	// FirstEvent is the first event that is not delivered, or that will be: those before are forgotten.
+	FirstEvent uint64
+	NextEvent  uint64 // after the newest event
+}
 
 // Memory is a Store that lasts as long as the program. The zero value is empty and ready for use.
 type Memory struct {
-	mu    sync.Mutex
-	saved Saved
+	mu      sync.Mutex
+	saved   Saved
+	records map[int]Record
 }
 
 var _ Store = (*Memory)(nil)
@@ -47,37 +79,20 @@ func (m *Memory) Load() (Saved, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	saved := m.saved
-	saved.Operations = slices.Clone(saved.Operations)
+	saved.Records = slices.Collect(maps.Values(m.records))
+	saved.Events = slices.Clone(m.saved.Events)
 	return saved, nil
 }
 
 // Save implements [Store].
-func (m *Memory) Save(records []Record) error {
+func (m *Memory) Save(c Change) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, r := range records {
-		if r.Latched != nil {
-			m.saved.Latched = *r.Latched
-		}
-		if r.Released != nil {
-			m.saved.Released = *r.Released
-		}
-		if r.Operation != nil {
-			m.keep(*r.Operation)
-		}
+	m.saved.Standing, m.saved.NextEvent = c.Standing, c.NextEvent
+	if m.records == nil {
+		m.records = make(map[int]Record)
 	}
+	maps.Copy(m.records, c.Records)
+	m.saved.Events = slices.DeleteFunc(append(m.saved.Events, c.Events...), func(e Event) bool { return e.Sequence < c.FirstEvent })
 	return nil
-}
-
-func (m *Memory) keep(op Operation) {
-	for i := len(m.saved.Operations) - 1; i >= 0; i-- {
-		if m.saved.Operations[i].ID == op.ID {
-			m.saved.Operations[i] = op
-			return
-		}
-	}
-	if len(m.saved.Operations) == remembered {
-		m.saved.Operations = append(m.saved.Operations[:0], m.saved.Operations[1:]...)
-	}
-	m.saved.Operations = append(m.saved.Operations, op)
 }

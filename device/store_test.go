@@ -2,65 +2,11 @@ package device_test
 
 import (
 	"errors"
-	"fmt"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/plate-resort/plate-resort/device"
-	"github.com/plate-resort/plate-resort/device/devicetest"
 )
-
-// A disk is a store that can fail and take its time.
-type disk struct {
-	device.Memory
-
-	mu    sync.Mutex
-	err   error
-	block chan struct{} // nil when it does not block
-}
-
-func (d *disk) Save(records []device.Record) error {
-	d.mu.Lock()
-	err, block := d.err, d.block
-	d.mu.Unlock()
-	if block != nil {
-		<-block
-	}
-	if err != nil {
-		return err
-	}
-	return d.Memory.Save(records)
-}
-
-func (d *disk) fail(err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.err = err
-}
-
-// hang lets every Save from now on wait until the function it returns is called.
-func (d *disk) hang() (release func()) {
-	block := make(chan struct{})
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.block = block
-	return sync.OnceFunc(func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.block = nil
-		close(block)
-	})
-}
-
-func onDisk(t *testing.T, test func(t *testing.T, r *rig, d *disk)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		d := new(disk)
-		test(t, startRig(t, devicetest.New(), d), d)
-	})
-}
 
 var errDisk = errors.New("no space left on device")
 
@@ -177,7 +123,7 @@ func TestAnEventIsReleasedOnceItIsStored(t *testing.T) {
 			}
 		}
 		saved, _ := d.Load()
-		if diff := diffOf(r.last("1"), saved.Operations[0]); diff != "" {
+		if diff := diffOf(r.last("1"), saved.Records[0].Operation); diff != "" {
 			t.Errorf("released and stored differ (-released +stored):\n%s", diff)
 		}
 	})
@@ -193,32 +139,4 @@ func TestAShutdownDoesNotWaitForADiskForever(t *testing.T) {
 			t.Errorf("Run returned after %v", took)
 		}
 	})
-}
-
-func TestMemoryKeepsTheLatest1000OperationsInOrder(t *testing.T) {
-	var m device.Memory
-	for i := range 1003 {
-		op := device.Operation{ID: fmt.Sprint(i), State: device.Queued}
-		if err := m.Save([]device.Record{{Operation: &op}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	latched := true
-	done := device.Operation{ID: "500", State: device.Completed}
-	if err := m.Save([]device.Record{{Operation: &done}, {Latched: &latched}}); err != nil {
-		t.Fatal(err)
-	}
-	saved, err := m.Load()
-	if err != nil || !saved.Latched || len(saved.Operations) != 1000 {
-		t.Fatalf("loaded are %d operations, latched %v, %v", len(saved.Operations), saved.Latched, err)
-	}
-	for i, op := range saved.Operations {
-		want := device.Queued
-		if i == 497 {
-			want = device.Completed
-		}
-		if op.ID != fmt.Sprint(i+3) || op.State != want {
-			t.Fatalf("operation %d is %s", i, brief(op))
-		}
-	}
 }

@@ -3,7 +3,6 @@ package device
 import (
 	"context"
 	"errors"
-	"reflect"
 	"slices"
 	"time"
 )
@@ -14,6 +13,7 @@ type task struct {
 	operation Operation
 	move      Move
 	started   time.Time // the present attempt
+	kept      Record    // its place in the store; the operation in it is not set
 	press     uint64    // of a reset: the last press it releases
 	cancel    context.CancelFunc
 	givenUp   *Error        // why it is not to go on; nil when it may
@@ -46,7 +46,7 @@ func (d *Device) accept(c Command) {
 		return
 	}
 	if known := d.accepted.find(c.ID); known != nil {
-		if op := known.operation; op.Name != c.Name || !reflect.DeepEqual(op.Parameters, c.Parameters) {
+		if op := known.operation; op.Name != c.Name || !op.Parameters.same(c.Parameters) {
 			d.Reject(c, Errorf(CodeDuplicateID, "the id %q belongs to another operation, %s; give each operation its own", c.ID, op.Name))
 			return
 		}
@@ -61,7 +61,12 @@ func (d *Device) accept(c Command) {
 		d.Reject(c, Errorf(CodeInvalidPayload, "no operation with the id %q is running or waiting", *c.Parameters.Target))
 		return
 	}
+	if err := d.distrust(c); err != nil {
+		d.Reject(c, err)
+		return
+	}
 	t := d.newTask(c)
+	d.accepted.add(t)
 	switch {
 	case d.expired(t):
 		d.end(t, Result{}, errExpired)
@@ -89,7 +94,6 @@ func (d *Device) newTask(c Command) *task {
 	if c.Name.Moves() {
 		t.move = d.move(c)
 	}
-	d.accepted.add(t)
 	return t
 }
 
@@ -103,12 +107,12 @@ func (d *Device) expired(t *task) bool {
 
 // startNext starts the operation whose turn it is. One that cannot be carried out ends here.
 func (d *Device) startNext() {
-	for d.running == nil && len(d.queue) > 0 {
+	for d.running == nil && len(d.queue) > 0 && d.mayGoOn() {
 		t := d.queue[0]
 		d.queue[0] = nil
 		d.queue = d.queue[1:]
 		d.queueChanged = true
-		if d.expired(t) {
+		if t.operation.Attempt == 0 && d.expired(t) {
 			d.end(t, Result{}, errExpired)
 			continue
 		}
@@ -213,18 +217,23 @@ func (d *Device) attempted(o outcome) {
 // triesAgain reports whether the operation has another attempt after this failure. What may be somebody's
 // hand in the carousel, or a servo that is gone, is tried again only on demand.
 func (d *Device) triesAgain(t *task, failure *Error) bool {
-	retries, demanded := d.maxRetries, t.command.Parameters.Retries != nil
-	if demanded {
-		retries = *t.command.Parameters.Retries
-	}
 	switch failure.Code {
 	case CodeTimeout, CodeSerialError:
 	case CodeStalled, CodeMotorDisconnected:
-		if !demanded {
+		if t.command.Parameters.Retries == nil {
 			return false
 		}
 	default:
 		return false
+	}
+	return d.attemptsLeft(t)
+}
+
+// attemptsLeft reports whether the operation may have another attempt, whatever ended the last one.
+func (d *Device) attemptsLeft(t *task) bool {
+	retries := d.maxRetries
+	if demanded := t.command.Parameters.Retries; demanded != nil {
+		retries = *demanded
 	}
 	return t.operation.Attempt <= retries
 }
@@ -307,6 +316,7 @@ func (d *Device) end(t *task, result Result, err error) {
 		d.lastError = &Failure{failure.Code, failure.Message, "error", at}
 	}
 	d.total++
+	d.accepted.end(t)
 	d.history.add(*op)
 	d.record(t)
 	log := d.log.With("id", op.ID, "operation", op.Name, "state", op.State)
@@ -338,6 +348,8 @@ func (d *Device) repeat(t *task) {
 
 // record stores the operation as it is now, and has it published after.
 func (d *Device) record(t *task) {
-	op := t.operation
-	d.recorder.add(nil, Record{Operation: &op})
+	record := t.kept
+	record.Operation = t.operation
+	d.recorder.record(d.standing(), record)
+	d.lastTime = latest(d.lastTime, now())
 }

@@ -1,7 +1,5 @@
 package device
 
-import "slices"
-
 // A View is everything that the device shows, at one moment. Nothing in it is changed after it was made:
 // what is new has a new pointer.
 type View struct {
@@ -26,15 +24,6 @@ func listQueue(queue []*task) *[]Operation {
 type history struct {
 	changed bool // since the last list
 	ended   []Operation
-}
-
-// load adds those of the operations that have ended, in the order of their end.
-func (h *history) load(operations []Operation) {
-	ended := slices.DeleteFunc(slices.Clone(operations), func(op Operation) bool { return op.FinishedAt == nil })
-	slices.SortStableFunc(ended, func(a, b Operation) int { return a.FinishedAt.Compare(*b.FinishedAt) })
-	for _, op := range ended {
-		h.add(op)
-	}
 }
 
 func (h *history) add(op Operation) {

@@ -102,25 +102,18 @@ func TestTheHistoryHasItsOrderAfterARestart(t *testing.T) {
 		want := []string{"first completed", "third completed", "cancelled cancelled cancelled", "second completed"}
 		r.shows([]string{}, want)
 		r = r.restart(devicetest.New())
-		got := briefs(r.View().History)
-		if got[0] != want[0] || got[3] != want[3] {
-			t.Errorf("after the restart the history is %q", got)
-		}
+		r.shows([]string{}, want)
 	})
 }
 
 // What was interrupted ended with the restart: it is the newest.
 func TestWhatWasInterruptedIsInTheHistory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := new(crash)
-		r := startRig(t, devicetest.New(), store)
+		r := startRig(t, devicetest.New(), new(disk))
 		r.submit(home("ran"))
 		time.Sleep(time.Second)
 		r.submit(refresh("ended"))
-		store.crashed = true
-		r.shutDown()
-		store.crashed = false
-		r = startRig(t, devicetest.New(), store)
+		r = r.restartAfter(2*time.Minute, devicetest.New())
 		r.shows([]string{}, []string{"ran interrupted interrupted", "ended completed"})
 	})
 }

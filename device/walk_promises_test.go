@@ -2,6 +2,7 @@ package device_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -31,6 +32,9 @@ func (w *walk) check() {
 		if m.Refused != nil || w.latched && s.EmergencyStop || w.released {
 			w.t.Fatalf("a move to %v began while it could not: %v", m.Goal, m.Refused)
 		}
+		if len(w.resuming) > 0 && (!w.heard || time.Since(w.heardAt) < time.Second) {
+			w.t.Fatalf("a move to %v began before a stop had been heard: %v", m.Goal, w.resuming)
+		}
 	}
 	w.moves = len(moves)
 	for _, c := range w.motor.Calls(devicetest.Reboot) {
@@ -46,10 +50,10 @@ func (w *walk) check() {
 	if under > 1 || under == 1 && !running || under == 0 && running && !waits {
 		w.t.Fatalf("%d moves and reboots are under way, and the snapshot has %+v", under, s.Operation)
 	}
-	if s.QueueLength > queueSize {
+	if s.QueueLength > queueSize+1 || s.QueueLength > queueSize && len(w.resuming) == 0 { // with what ran before a kill
 		w.t.Fatalf("%d operations wait", s.QueueLength)
 	}
-	if s.Operation == nil && s.QueueLength > 0 {
+	if s.Operation == nil && s.QueueLength > 0 && len(w.resuming) == 0 {
 		w.t.Fatalf("%d operations wait for nothing", s.QueueLength)
 	}
 	if s.EmergencyStop != w.motor.Held() {
@@ -58,7 +62,7 @@ func (w *walk) check() {
 	if s.Connection != motor.Connection || s.Torque != motor.Torque || motor.Reading != nil && *s.Angle != motor.Reading.Angle.Round() {
 		w.t.Fatalf("the snapshot is %+v, and the motor %+v", s, motor)
 	}
-	if saved, _ := w.store.Load(); saved.Latched != s.EmergencyStop || saved.Released != w.released {
+	if saved, _ := w.store.(*disk).Memory.Load(); w.heal == nil && (saved.Latched != s.EmergencyStop || saved.Released != w.released) {
 		w.t.Fatalf("stored is latched %v, released %v; want %v, %v", saved.Latched, saved.Released, s.EmergencyStop, w.released)
 	}
 	if w.released && (s.Status == device.StatusBusy || s.Status == device.StatusReady) {
@@ -78,10 +82,24 @@ func (w *walk) check() {
 // checkEvents follows each operation on its way: accepted once, ended once, and never changed after.
 func (w *walk) checkEvents() {
 	w.t.Helper()
-	for _, op := range w.events[w.seen:] {
+	for i, op := range w.events[w.seen:] {
 		if op.State == device.Rejected {
 			w.refused[op.ID] = true
 			continue
+		}
+		durable := w.durable[w.seen+i]
+		if _, repeated := w.told[string(encoded(op))]; repeated {
+			if durable { // now it is a receipt
+				w.keep(op)
+			}
+			continue
+		}
+		w.told[string(encoded(op))] = len(w.told)
+		if durable {
+			w.keep(op)
+		}
+		if op.State != device.Retrying || op.Error.Code != device.CodeInterrupted {
+			delete(w.resuming, op.ID)
 		}
 		if _, ok := w.first[op.ID]; !ok {
 			w.first[op.ID] = op
@@ -98,6 +116,40 @@ func (w *walk) checkEvents() {
 		w.checkAttempt(op)
 	}
 	w.seen = len(w.events)
+}
+
+// keep takes note of a receipt.
+func (w *walk) keep(op device.Operation) {
+	if last, ok := w.kept[op.ID]; !ok || last.FinishedAt == nil {
+		w.kept[op.ID] = op
+	}
+}
+
+// checkReplay compares what a process publishes again with what was published before: in the same order.
+func (w *walk) checkReplay() {
+	w.t.Helper()
+	last := -1
+	for _, op := range w.events {
+		if op.State == device.Retrying && op.Error.Code == device.CodeInterrupted {
+			continue // a new one looks like that of the last kill
+		}
+		index, repeated := w.told[string(encoded(op))]
+		if !repeated {
+			break
+		}
+		if index < last {
+			w.t.Fatalf("%s is published again after what followed it", brief(op))
+		}
+		last = index
+	}
+}
+
+func encoded(op device.Operation) []byte {
+	b, err := json.Marshal(op)
+	if err != nil {
+		panic(err) // every operation is published
+	}
+	return b
 }
 
 // checkAttempt follows the number of an operation's attempts: by one, and not beyond what it has.
@@ -122,6 +174,9 @@ func (w *walk) checkAttempt(op device.Operation) {
 
 // finish lets everything come to its end.
 func (w *walk) finish() {
+	if w.heal != nil {
+		w.disk()
+	}
 	w.cancel()
 	for _, m := range w.motor.Moves() {
 		m.Fail(context.Canceled)
@@ -130,7 +185,7 @@ func (w *walk) finish() {
 		w.motor.Hold(method, false)
 	}
 	w.shutDown()
-	w.waitEnd(time.Second)
+	w.waitEnd(4 * time.Second)
 	w.settle()
 	w.checkEvents()
 	for _, c := range w.commands {

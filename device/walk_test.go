@@ -19,8 +19,8 @@ var (
 	walkSteps = flag.Int("walk.steps", 400, "steps of each random walk")
 )
 
-// A device goes through a life of random commands, losses, stops, resets and restarts, and keeps its
-// promises after each step. A failure names the seed that repeats it.
+// A device goes through a life of random commands, losses, stops, resets, bad disks, restarts and kills,
+// and keeps its promises after each step. A failure names the seed that repeats it.
 func TestRandomWalk(t *testing.T) {
 	seeds := []uint64{*walkSeed}
 	if *walkSeed == 0 {
@@ -35,9 +35,11 @@ func TestRandomWalk(t *testing.T) {
 				w := &walk{
 					t: t, random: rand.New(rand.NewPCG(seed, 0)),
 					first: make(map[string]device.Operation), ends: make(map[string]device.Operation),
-					attempts: make(map[string]int), refused: make(map[string]bool),
+					attempts: make(map[string]int), refused: make(map[string]bool), kept: make(map[string]device.Operation),
+					told: make(map[string]int),
 				}
-				w.rig = startRig(t, devicetest.New(), new(device.Memory))
+				w.rig = startRig(t, devicetest.New(), new(disk))
+				w.StopHeard(true)
 				t.Cleanup(func() {
 					if t.Failed() {
 						t.Logf("the last steps were\n\t%s", strings.Join(w.steps, "\n\t"))
@@ -69,6 +71,13 @@ type walk struct {
 	moves    int             // moves of the motor that were checked
 	latched  bool            // before the step
 	released bool            // by command
+
+	kept     map[string]device.Operation // the latest durable event of each operation
+	told     map[string]int              // every event so far, and the order of the first time
+	heal     func()                      // makes the disk well; nil while it is
+	heard    bool                        // a stop
+	heardAt  time.Time                   // since when
+	resuming map[string]bool             // operations that go on after a kill, before they have begun
 }
 
 var methods = []devicetest.Method{
@@ -86,11 +95,13 @@ func (w *walk) step() {
 	w.settle()
 	w.check()
 	w.latched = w.View().State.EmergencyStop
-	switch n := w.random.IntN(100); {
+	switch n := w.random.IntN(108); {
 	case n < 40:
 		w.send()
 	case n < 43:
-		w.sendAgain()
+		if w.heal == nil { // else the answer takes so long that something else begins
+			w.sendAgain()
+		}
 	case n < 47:
 		w.press()
 	case n < 66:
@@ -117,10 +128,53 @@ func (w *walk) step() {
 	case n < 98:
 		time.Sleep(6 * time.Second)
 		w.did("time passes")
-	default:
+	case n < 100:
 		w.restart()
+	case n < 103:
+		w.kill()
+	case n < 106:
+		w.disk()
+	default:
+		w.hear()
 	}
 	w.settle()
+}
+
+// submit sends a command and waits for its answer, which a disk that hangs holds up.
+func (w *walk) submit(c device.Command) {
+	w.rig.submit(c)
+	if w.heal != nil {
+		time.Sleep(2100 * time.Millisecond)
+		w.settle()
+	}
+}
+
+// hear lets a stop be heard, or not.
+func (w *walk) hear() {
+	w.heard = !w.heard
+	w.StopHeard(w.heard)
+	w.heardAt = time.Now()
+	w.did("a stop is heard %v", w.heard)
+}
+
+// disk makes the disk ill, or well again.
+func (w *walk) disk() {
+	d := w.store.(*disk)
+	switch {
+	case w.heal != nil:
+		w.heal()
+		w.heal = nil
+		time.Sleep(1100 * time.Millisecond)
+		w.did("the disk is well")
+	case w.random.IntN(2) == 0:
+		d.fail(errDisk)
+		w.heal = func() { d.fail(nil) }
+		w.did("the disk fails")
+	default:
+		w.heal = d.hang()
+		time.Sleep(2100 * time.Millisecond)
+		w.did("the disk hangs")
+	}
 }
 
 // hold lets some calls of the motor wait for their answer from now on, and others not.
@@ -153,6 +207,9 @@ func (w *walk) choose(id string) device.Command {
 		c = retries(w.random.IntN(4), c)
 		c.Parameters.RetryDelaySeconds = &delay
 	}
+	if c.Name.Moves() && c.Name != device.HomeOperation && w.random.IntN(4) == 0 {
+		c.Parameters.Overrides = map[string]*float64{} // which JSON leaves out
+	}
 	if c.Name != device.CancelOperation && w.random.IntN(5) == 0 {
 		c = expiring(time.Now().Add(time.Duration(w.random.IntN(1800))*time.Second), c)
 	}
@@ -182,6 +239,15 @@ func (w *walk) send() {
 	rejected := slices.ContainsFunc(w.events[w.seen:], func(op device.Operation) bool {
 		return op.ID == id && op.State == device.Rejected
 	})
+	untrusted := slices.ContainsFunc(w.events[w.seen:], func(op device.Operation) bool {
+		return op.ID == id && op.Error != nil && op.Error.Code == device.CodeClockUntrusted
+	})
+	if untrusted && (c.Parameters.ExpiresAt == nil || w.jump.Load() >= 0) {
+		w.t.Fatalf("%s was rejected for the clock", id)
+	}
+	if untrusted && allowed {
+		return // which depends on the command, not on its name
+	}
 	if rejected == allowed {
 		w.t.Fatalf("%s was allowed %v and rejected %v", id, allowed, rejected)
 	}
@@ -272,26 +338,104 @@ func (w *walk) answer() {
 	w.did("everything is answered")
 }
 
+// restart ends the process and starts the next one.
 func (w *walk) restart() {
-	latched := w.View().State.EmergencyStop
 	for _, method := range methods {
 		w.motor.Hold(method, false)
 	}
 	w.shutDown()
-	w.waitEnd(time.Second)
+	w.waitEnd(4 * time.Second)
 	w.settle()
 	w.checkEvents()
+	next := w.store.(*disk).kill()
 	w.did("restart")
+	w.startAgain(next, w.View().State.EmergencyStop)
+}
+
+// kill ends the process without a word.
+func (w *walk) kill() {
+	w.settle()
+	w.checkEvents()
+	next, latched := w.store.(*disk).kill(), w.View().State.EmergencyStop
+	if w.heal != nil {
+		w.heal() // lets the goroutine go
+	}
+	w.shutDown()
+	w.waitEnd(4 * time.Second)
+	time.Sleep(time.Duration(w.random.IntN(90)) * time.Second)
+	next.rebooted = w.random.IntN(4) == 0
+	w.did("kill, rebooted %v", next.rebooted)
+	w.startAgain(next, latched)
+}
+
+// startAgain starts the next process on what the last one has left.
+func (w *walk) startAgain(next *disk, was bool) {
+	ill := w.heal != nil
+	if ill {
+		w.heal()
+		w.heal = nil
+	}
+	w.forget(next)
+	away := time.Since(next.savedAt)
+	w.heard, w.resuming = false, make(map[string]bool)
 	motor := devicetest.New()
 	if w.random.IntN(2) == 0 {
 		motor = devicetest.NewUnconnected()
 	}
-	w.rig = startRig(w.t, motor, w.store)
+	jump := w.jump.Load()
+	w.rig = startRig(w.t, motor, next)
+	w.jump.Store(jump)
 	w.seen, w.moves = 0, 0
-	if now := w.View().State.EmergencyStop; now && !latched {
-		w.t.Fatal("the restart has latched a stop")
+	s := w.View().State
+	if ill { // what was not stored is not known
+		was, w.released = s.EmergencyStop, s.Connection == device.Released
 	}
-	if got := w.View().State.Connection == device.Released; got != w.released {
+	if s.EmergencyStop != was {
+		w.t.Fatalf("after the restart latched is %v, want %v", s.EmergencyStop, was)
+	}
+	if got := s.Connection == device.Released; got != w.released {
 		w.t.Fatalf("after the restart released is %v, want %v", got, w.released)
+	}
+	w.checkReplay()
+	for _, op := range *w.View().Queue {
+		w.resuming[op.ID] = true
+		if op.State != device.Retrying || !op.Name.Moves() || away > time.Minute || next.rebooted || was || w.released {
+			w.t.Fatalf("%s goes on after %v, rebooted %v, latched %v, released %v", brief(op), away, next.rebooted, was, w.released)
+		}
+	}
+	if w.random.IntN(3) > 0 {
+		w.hear()
+	}
+}
+
+// forget forgets what the disk does not have, which nobody has a receipt for.
+func (w *walk) forget(next *disk) {
+	for _, c := range w.commands {
+		if _, answered := w.first[c.ID]; !answered {
+			w.refused[c.ID] = true // as far as its sender can know
+		}
+	}
+	stored := make(map[string]device.Operation)
+	saved, _ := next.Load()
+	for _, r := range saved.Records {
+		stored[r.Operation.ID] = r.Operation
+	}
+	for id := range w.first {
+		receipt, promised := w.kept[id]
+		op, known := stored[id]
+		switch {
+		case !known && promised, receipt.FinishedAt != nil && op.FinishedAt == nil, op.Attempt < receipt.Attempt:
+			w.t.Fatalf("%s has a receipt, and the disk has %+v", brief(receipt), op)
+		case !known:
+			delete(w.first, id)
+			delete(w.ends, id)
+			delete(w.attempts, id)
+			w.refused[id] = true
+		case op.FinishedAt == nil:
+			delete(w.ends, id)
+		}
+		if known {
+			w.attempts[id] = op.Attempt
+		}
 	}
 }

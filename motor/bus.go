@@ -23,7 +23,8 @@ type Port interface {
 
 const (
 	// replyMargin is how long a reply may be late, after its time on the wire: the servo's return
-	// delay, 16 ms in the buffer of an FTDI adapter, and the operating system's scheduling.
+	// delay, 16 ms in the buffer of an FTDI adapter, and the operating system's scheduling. It doubles
+	// with each reply that is missed, so that a busy moment is not a loss.
 	replyMargin = 50 * time.Millisecond
 	// writePatience is how long a port may take no bytes. They only go into a buffer, but a busy machine may
 	// be late with that.
@@ -227,7 +228,7 @@ func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 	if err := write(b.port, packet); err != nil {
 		return dynamixel.Packet{}, b.fail(err)
 	}
-	deadline := time.Now().Add(wireTime(len(packet)+size, b.baud) + replyMargin)
+	deadline := time.Now().Add(wireTime(len(packet)+size, b.baud) + replyMargin<<b.unanswered)
 	for late := false; ; {
 		left := max(0, time.Until(deadline))
 		if left == 0 && late {

@@ -58,6 +58,11 @@ func (m *Motor) Run(ctx context.Context) error {
 				leaving = nil
 			}
 			m.disconnected(device.Connecting, "")
+			if next, _, _, _ := m.target.get(); next != l { // nothing is known of another servo
+				m.update(func(status *device.MotorStatus) {
+					*status = device.MotorStatus{Connection: status.Connection, Contacted: status.Contacted, Speed: status.Speed}
+				})
+			}
 			continue
 		default:
 		}
@@ -138,6 +143,10 @@ func (m *Motor) session(ctx context.Context, l line, revision uint64, retargeted
 	if err := m.makeSafe(ctx, b); err != nil {
 		return false, err
 	}
+	if speed := m.Status().Speed; speed > b.speedLimit {
+		m.log.Warn("the servo turns no faster than its velocity limit", "speed", speed, "limit", b.speedLimit)
+		m.update(func(status *device.MotorStatus) { status.Speed = b.speedLimit })
+	}
 	m.bus.Store(b) // before the torque comes on: a reset may come at any time, and finds one or the other
 	defer m.bus.Store(nil)
 	if err := m.takeOver(ctx, b); err != nil {
@@ -147,17 +156,19 @@ func (m *Motor) session(ctx context.Context, l line, revision uint64, retargeted
 	if err != nil {
 		return false, err
 	}
+	warnings, err := m.warnings(ctx, b)
+	if err != nil {
+		return false, err
+	}
 	m.log.Info("motor connected", "model", b.model.Name, "firmware", b.firmware, "id", b.id)
 	if !b.known {
 		m.log.Warn("this model of servo is not known; what all of its family have in common is used, and its current or load is not shown", "model_number", b.model.Number)
-	}
-	if speed := m.Status().Speed; speed > b.speedLimit {
-		m.log.Warn("the servo turns no faster than its velocity limit", "speed", speed, "limit", b.speedLimit)
 	}
 	m.update(func(status *device.MotorStatus) {
 		status.Connection, status.Problem, status.Contacted = device.Connected, "", true
 		status.Model, status.ModelNumber, status.Firmware = b.model.Name, int(b.model.Number), b.firmware
 		status.SpeedLimit = b.speedLimit
+		status.Warnings = warnings
 	})
 	m.desk.rise()
 	m.target.reach(revision, nil)
@@ -168,7 +179,10 @@ func (m *Motor) session(ctx context.Context, l line, revision uint64, retargeted
 func (b *bus) identify(ctx context.Context) error {
 	number, err := b.get(ctx, dynamixel.ModelNumber)
 	if err != nil {
-		return fmt.Errorf("no servo with id %d at %d baud: %w", b.id, b.baud, err)
+		if errors.Is(err, errNoReply) {
+			return fmt.Errorf("no servo with id %d answers at %d baud; plate-resort scan finds those that are there", b.id, b.baud)
+		}
+		return fmt.Errorf("read the model number: %w", err)
 	}
 	b.model, b.known = dynamixel.LookupModel(number)
 	firmware, err := b.get(ctx, dynamixel.FirmwareVersion)
@@ -191,6 +205,18 @@ func (b *bus) identify(ctx context.Context) error {
 		b.gain = gain.Initial
 	}
 	return nil
+}
+
+// warnings says what the owner of the servo should know.
+func (m *Motor) warnings(ctx context.Context, b *bus) ([]string, error) {
+	if m.config.Watchdog == 0 {
+		return nil, nil
+	}
+	err := b.set(ctx, dynamixel.BusWatchdog, 0, 0)
+	if errors.Is(err, dynamixel.AccessError) {
+		return []string{fmt.Sprintf("The servo's firmware %d has no bus watchdog: if this program dies in a move, it goes on; update the firmware, or set MOTOR_WATCHDOG to 0", b.firmware)}, nil
+	}
+	return nil, err
 }
 
 // takeOver switches torque on where the carousel stands, unless a stop is held or the servo has a

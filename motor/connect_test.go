@@ -276,5 +276,9 @@ func TestSpeedAboveTheLimitIsSaid(t *testing.T) {
 		if lines := r.log.lines(); len(lines) != 1 || !strings.Contains(lines[0], "speed=500 limit=320") {
 			t.Errorf("the log is %q", lines)
 		}
+		r.holds(dynamixel.ProfileVelocity, 320)
+		if speed := r.motor.Status().Speed; speed != 320 {
+			t.Errorf("the speed is %d", speed)
+		}
 	})
 }

@@ -7,8 +7,8 @@
 // write, read until the deadline, and resynchronise before the next. Moves, polls and settings are
 // requests to it; those that motion depends on go before those that only look. The emergency stop is
 // not a request: it is a signal that the bus looks at before every transaction, so that it waits for
-// the one on the wire at most: some 15 ms at 57600 baud, 50 ms more if the servo does not answer, half a
-// second if the port takes no bytes.
+// the one on the wire at most: some 15 ms at 57600 baud, 50 to 200 ms more if the servo does not answer,
+// half a second if the port takes no bytes.
 //
 //	MoveTo, halt ───────► urgent ────┐
 //	poll, Refresh, … ───► requests ──┼──► bus ──► port

@@ -98,7 +98,10 @@ func (j *journey) send(ctx context.Context) error {
 
 // off is how far from its goal the carousel is. What does not turn over 0° is, at 359.9°, a whole turn
 // away from 0°.
-func (j *journey) off(s sample) device.Degrees { return toDegrees(s.position - j.goal) }
+func (j *journey) off(s sample) device.Degrees {
+	rounding := toDegrees(steps(j.move.Goal)) - j.move.Goal
+	return toDegrees(s.position-j.goal) + rounding
+}
 
 // look takes a sample and tells whether the move has come to an end that it does not depend on.
 func (j *journey) look(ctx context.Context) (sample, error) {

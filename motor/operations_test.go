@@ -2,6 +2,7 @@ package motor_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -246,4 +247,17 @@ func TestOperationsDuringAReboot(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Of another servo nothing is known until it answers.
+func TestConnectingElsewhereForgetsTheServo(t *testing.T) {
+	onRig(t, simulator.Config{Angle: 90}, func(t *testing.T, r *rig) {
+		r.connect()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		failed(t, r.motor.Connect(ctx, device.Line{ID: new(9)}), device.CodeMotorDisconnected)
+		if s := r.motor.Status(); s.Torque || s.Reading != nil || s.Model != "" || !strings.Contains(s.Problem, "no servo with id 9 answers at 57600 baud") {
+			t.Errorf("the status is %+v", s)
+		}
+	})
 }

@@ -100,7 +100,7 @@ func (m *Motor) Connect(ctx context.Context, where device.Line) error {
 	}
 	defer m.desk.leave()
 	if err := m.target.await(ctx, revision); err != nil {
-		return device.Errorf(device.CodeMotorDisconnected, "the motor does not answer and is being looked for: %s", m.Status().Problem)
+		return device.Errorf(device.CodeMotorDisconnected, "still looking for the motor: %s", m.Status().Problem)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package motor_test
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -135,6 +136,16 @@ func TestServoWithoutAWatchdog(t *testing.T) {
 	onRig(t, simulator.Config{Model: 1020, Firmware: 37}, func(t *testing.T, r *rig) {
 		r.connect()
 		r.moveTo(90)
+		if w := r.motor.Status().Warnings; len(w) != 1 || !strings.Contains(w[0], "firmware 37 has no bus watchdog") {
+			t.Errorf("the warnings are %q", w)
+		}
+	})
+	onRig(t, simulator.Config{Model: 1020, Firmware: 37}, func(t *testing.T, r *rig) {
+		r.config.Watchdog = 0 // that is as its owner wants it
+		r.connect()
+		if w := r.motor.Status().Warnings; len(w) > 0 {
+			t.Errorf("the warnings are %q", w)
+		}
 	})
 }
 

@@ -116,9 +116,11 @@ func (l *Link) stopSession(ctx context.Context, client paho.Client, up func()) e
 	}
 	up()
 	l.stopUp.set(true)
+	l.device.StopHeard(true)
 	l.device.Warn("stop connection", "")
 	<-ctx.Done()
 	l.stopUp.set(false)
+	l.device.StopHeard(false)
 	l.device.Warn("stop connection", stopWarning)
 	return nil
 }

@@ -74,11 +74,11 @@ func newDiscoveredResort(t *testing.T, address, prefix string) resort {
 	var ids atomic.Int64
 	d, err := device.New(device.Config{
 		Carousel:  device.Carousel{Hotels: device.EvenlySpaced([]string{"A", "B", "C", "D"}, 19, 1), RoomsPerHotel: 20},
-		QueueSize: 100,
-		NewID:     func() string { return fmt.Sprint("id-", ids.Add(1)) },
-		Now:       time.Now,
-		Limits:    device.Limits{Temperature: 70, Current: 2000, MinVoltage: 10, MaxVoltage: 14},
-		Motor:     m, Store: new(device.Memory), Log: log,
+		QueueSize: 100, Tolerance: 0.5,
+		NewID:  func() string { return fmt.Sprint("id-", ids.Add(1)) },
+		Now:    time.Now,
+		Limits: device.Limits{Temperature: 70, Current: 2000, MinVoltage: 10, MaxVoltage: 14},
+		Motor:  m, Store: new(device.Memory), Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +89,7 @@ func newDiscoveredResort(t *testing.T, address, prefix string) resort {
 	}, d)
 	run(t, m.Run)
 	stopLink := run(t, link.Run)
-	return resort{d, run(t, d.Run), stopLink}
+	return resort{d, run(t, func(ctx context.Context) error { return d.Run(ctx, func() {}) }), stopLink}
 }
 
 func listen(t *testing.T, address string) *broker.Broker {

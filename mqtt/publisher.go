@@ -175,7 +175,7 @@ func (p *publisher) publish(r *retained, view *device.View) error {
 
 func (p *publisher) publishEvents() error {
 	for _, e := range p.device.Outbox().After(p.sent, max(0, window-len(p.sending))) {
-		payload, err := json.Marshal(e.Operation)
+		payload, err := json.Marshal(e)
 		if err != nil {
 			return fmt.Errorf("encode an operation: %w", err)
 		}

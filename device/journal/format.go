@@ -1,0 +1,127 @@
+package journal
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/plate-resort/plate-resort/device"
+)
+
+// format is the number of the format that is written.
+const format = 1
+
+var (
+	deviceBucket     = []byte("device")
+	operationsBucket = []byte("operations")
+	eventsBucket     = []byte("events")
+
+	stateKey = []byte("state")
+)
+
+// A state is what the journal says of itself and of the device.
+type state struct {
+	Format int `json:"format"`
+	device.Standing
+	NextEvent uint64 `json:"next_event"`
+	Written   moment `json:"written"`
+}
+
+// write makes the change.
+func write(tx *bbolt.Tx, c device.Change) error {
+	now := state{Format: format, Standing: c.Standing, NextEvent: c.NextEvent, Written: present()}
+	if err := put(tx, deviceBucket, stateKey, now); err != nil {
+		return err
+	}
+	for slot, record := range c.Records {
+		if err := put(tx, operationsBucket, binary.BigEndian.AppendUint32(nil, uint32(slot)), record); err != nil {
+			return err
+		}
+	}
+	for _, e := range c.Events {
+		if err := put(tx, eventsBucket, sequenceKey(e.Sequence), e.Operation); err != nil {
+			return err
+		}
+	}
+	events := tx.Bucket(eventsBucket)
+	if events == nil {
+		return nil
+	}
+	cursor := events.Cursor()
+	for key, _ := cursor.First(); key != nil && binary.BigEndian.Uint64(key) < c.FirstEvent; key, _ = cursor.First() {
+		if err := cursor.Delete(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func put(tx *bbolt.Tx, bucket, key []byte, value any) error {
+	b, err := tx.CreateBucketIfNotExists(bucket)
+	if err != nil {
+		return err
+	}
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", bucket, err)
+	}
+	return b.Put(key, encoded)
+}
+
+func sequenceKey(sequence uint64) []byte { return binary.BigEndian.AppendUint64(nil, sequence) }
+
+// read returns everything in the file, or nil when nothing was ever written.
+func read(tx *bbolt.Tx) (*device.Saved, error) {
+	b := tx.Bucket(deviceBucket)
+	if b == nil {
+		return nil, nil
+	}
+	var s state
+	if err := decode(deviceBucket, b.Get(stateKey), &s); err != nil {
+		return nil, err
+	}
+	if s.Format != format {
+		return nil, fmt.Errorf("its format is %d, and this program knows %d", s.Format, format)
+	}
+	saved := &device.Saved{Standing: s.Standing, NextEvent: s.NextEvent, Away: s.Written.ago()}
+	err := each(tx, operationsBucket, 4, func(key, value []byte) error {
+		record := device.Record{Slot: int(binary.BigEndian.Uint32(key))}
+		err := decode(operationsBucket, value, &record)
+		saved.Records = append(saved.Records, record)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = each(tx, eventsBucket, 8, func(key, value []byte) error {
+		event := device.Event{Sequence: binary.BigEndian.Uint64(key)}
+		err := decode(eventsBucket, value, &event.Operation)
+		saved.Events = append(saved.Events, event)
+		saved.NextEvent = max(saved.NextEvent, event.Sequence+1)
+		return err
+	})
+	return saved, err
+}
+
+// each calls do for everything in the bucket, in the order of the keys, which have so many bytes.
+func each(tx *bbolt.Tx, bucket []byte, size int, do func(key, value []byte) error) error {
+	b := tx.Bucket(bucket)
+	if b == nil {
+		return nil
+	}
+	return b.ForEach(func(key, value []byte) error {
+		if len(key) != size {
+			return fmt.Errorf("a key of %s has %d bytes, want %d", bucket, len(key), size)
+		}
+		return do(key, value)
+	})
+}
+
+func decode(bucket, value []byte, into any) error {
+	if err := json.Unmarshal(value, into); err != nil {
+		return fmt.Errorf("decode %s: %w", bucket, err)
+	}
+	return nil
+}
