@@ -23,14 +23,15 @@ type announcement struct {
 	discovery discovery
 	said      servo     // what the last message was made for
 	due       time.Time // zero when nothing is to be said
-	again     bool      // everything else is published again with it
+	later     *time.Timer
+	again     bool // everything else is published again with it
 
 	born  chan struct{} // receives when Home Assistant has started
 	stale chan string   // receives topics that have a message of this device under an earlier prefix
 }
 
 func newAnnouncement(d discovery) *announcement {
-	a := &announcement{discovery: d, born: make(chan struct{}, 1), stale: make(chan string, 10)}
+	a := &announcement{discovery: d, later: time.NewTimer(0), born: make(chan struct{}, 1), stale: make(chan string, 10)}
 	if d.prefix != "" {
 		a.due = time.Now().Add(announcePause)
 	}
@@ -79,11 +80,11 @@ func (a *announcement) reborn() {
 	a.again, a.due = true, time.Now().Add(announcePause+rand.N(birthSpread))
 }
 
-// announce publishes the discovery message when it is due, or says in what time it will be.
-func (p *publisher) announce() (wait time.Duration, err error) {
+// announce publishes the discovery message if it is due, or else has later fire when it will be.
+func (p *publisher) announce() error {
 	a := p.announcement
 	if a.discovery.prefix == "" {
-		return 0, nil
+		return nil
 	}
 	view := p.device.View()
 	now := servoOf(view)
@@ -91,14 +92,15 @@ func (p *publisher) announce() (wait time.Duration, err error) {
 		a.due = time.Now().Add(announcePause)
 	}
 	if a.due.IsZero() {
-		return 0, nil
+		return nil
 	}
 	if wait := time.Until(a.due); wait > 0 {
-		return wait, nil
+		a.later.Reset(wait)
+		return nil
 	}
 	payload, err := json.Marshal(a.discovery.message(view))
 	if err != nil {
-		return 0, err
+		return err
 	}
 	p.sending = append(p.sending, sending{token: p.client.Publish(a.discovery.topic(), 1, true, payload)})
 	if a.again {
@@ -108,5 +110,5 @@ func (p *publisher) announce() (wait time.Duration, err error) {
 		p.reassert()
 	}
 	a.said, a.due, a.again = now, time.Time{}, false
-	return 0, nil
+	return nil
 }

@@ -140,8 +140,9 @@ func (l *Link) commandSession(ctx context.Context, client paho.Client, up func()
 		return nil
 	}
 	l.copies.lost(commandWay)
-	p := newPublisher(client, l.topics, l.device, l.config.Lines.lines,
-		newAnnouncement(discovery{l.topics, l.config.DeviceID, l.config.DiscoveryPrefix}))
+	p := newPublisher(client, l.topics, l.device, l.config.Lines.lines)
+	p.announcement = newAnnouncement(discovery{l.topics, l.config.DeviceID, l.config.DiscoveryPrefix})
+	defer p.announcement.later.Stop()
 	err := l.serve(ctx, client, p, up)
 	if ctx.Err() != nil && client.IsConnectionOpen() { // the program ends, not the connection
 		return p.farewell()

@@ -30,14 +30,14 @@ type publisher struct {
 	device *device.Device
 	log    <-chan []byte
 
-	announcement *announcement
-
 	offline  chan struct{} // receives when somebody has published that the device is away
 	retained []*retained
 	stateAt  time.Time // when the last state was published
 	sent     uint64    // the last event sent in this session
 	// sending are the messages that the broker has not acknowledged, which it does in their order.
 	sending []sending
+
+	announcement *announcement
 }
 
 // A retained is what a retained topic shows. Only the newest waits for the broker.
@@ -56,10 +56,9 @@ type sending struct {
 	retained *retained
 }
 
-func newPublisher(client paho.Client, topics Topics, d *device.Device, log <-chan []byte, a *announcement) *publisher {
+func newPublisher(client paho.Client, topics Topics, d *device.Device, log <-chan []byte) *publisher {
 	return &publisher{
-		announcement: a,
-		client:       client, topics: topics, device: d, log: log, offline: make(chan struct{}, 1),
+		client: client, topics: topics, device: d, log: log, offline: make(chan struct{}, 1),
 		retained: []*retained{
 			{topic: topics.State(), value: func(v *device.View) any { return v.State }},
 			{topic: topics.Health(), value: func(v *device.View) any { return v.Health }},
@@ -75,21 +74,18 @@ func (p *publisher) run(ctx context.Context) error {
 	defer later.Stop()
 	p.reassert() // said first when everything current has been published
 	for {
-		announceIn, err := p.announce()
-		if err != nil {
+		if err := p.announce(); err != nil {
 			return err
 		}
-		viewIn, err := p.publishView()
+		wait, err := p.publishView()
 		if err != nil {
 			return err
 		}
 		if err := p.publishEvents(); err != nil {
 			return err
 		}
-		for _, wait := range []time.Duration{max(announceIn, viewIn), min(announceIn, viewIn)} {
-			if wait > 0 { // 0 is not at all
-				later.Reset(wait)
-			}
+		if wait > 0 {
+			later.Reset(wait)
 		}
 		select {
 		case <-ctx.Done():
@@ -103,6 +99,7 @@ func (p *publisher) run(ctx context.Context) error {
 			}
 		case <-p.offline:
 			p.client.Publish(p.topics.Availability(), 1, true, Online)
+		case <-p.announcement.later.C:
 		case <-p.announcement.born:
 			p.announcement.reborn()
 		case topic := <-p.announcement.stale:
