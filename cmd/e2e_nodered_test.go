@@ -113,8 +113,8 @@ func (n *nodeRED) inject(t *testing.T, f flow, name string) {
 	t.Fatalf("the flow has no inject node %q", name)
 }
 
-// A run is what the flow says of its work.
-type run struct {
+// A progress is what the flow says of a run.
+type progress struct {
 	Run   string  `json:"run"`
 	State string  `json:"state"`
 	Step  string  `json:"step"`
@@ -126,10 +126,10 @@ type run struct {
 	} `json:"error"`
 }
 
-// run waits for the next message of a run.
-func (w *watch) run(t *testing.T, state, step string) (r run) {
+// progress waits for the next message of a run.
+func (w *watch) progress(t *testing.T, state, step string) (r progress) {
 	t.Helper()
-	w.until(t, "run", "message of a run", func(m message) bool { r = decode[run](t, m); return true })
+	w.until(t, "run", "message of a run", func(m message) bool { r = decode[progress](t, m); return true })
 	if r.State != state || r.Step != step {
 		t.Fatalf("the run is %+v, want %s %s", r, state, step)
 	}
@@ -154,36 +154,36 @@ func TestNodeRED(t *testing.T) {
 	n := startNodeRED(t)
 	f := n.importFlow(t, d.broker, labTopic)
 	n.inject(t, f, "Start")
-	first := runs.run(t, "running", "hotel A")
+	first := runs.progress(t, "running", "hotel A")
 	if op := d.watch.event(t); op.State != "completed" || op.Result.Hotel != "A" || !strings.HasPrefix(op.ID, "node-red-") {
 		t.Errorf("the first move was %+v", op)
 	}
-	runs.run(t, "running", "scan")
+	runs.progress(t, "running", "scan")
 	n.inject(t, f, "Start") // is refused, and changes nothing
 	n.process.awaitText(t, "run "+first.Run+" has not ended")
 	d.do(t, "home", `{"id": "somebody else's"}`, "somebody else's")
 	d.broker.publish(t, "lab/scanner/barcode", "plate-17")
-	if r := runs.run(t, "running", "hotel B"); r.Scan != "plate-17" {
+	if r := runs.progress(t, "running", "hotel B"); r.Scan != "plate-17" {
 		t.Errorf("the scan is %v", r.Scan)
 	}
 	d.watch.state(t, "hotel B", func(s state) bool { return s.Hotel == "B" && s.Status == "ready" })
-	if r := runs.run(t, "done", ""); r.Run != first.Run || r.Angle < 108 || r.Angle > 110 {
+	if r := runs.progress(t, "done", ""); r.Run != first.Run || r.Angle < 108 || r.Angle > 110 {
 		t.Errorf("the run ended with %+v, want %s at 109°", r, first.Run)
 	}
 	n.awaitPanel(t, "<td>online", "<td>ready: Ready at hotel B", "<td>B", "XC330-T288")
 
 	n.inject(t, f, "Start")
-	runs.run(t, "running", "hotel A")
-	runs.run(t, "running", "scan")
+	runs.progress(t, "running", "hotel A")
+	runs.progress(t, "running", "scan")
 	n.inject(t, f, "Scan by hand")
-	runs.run(t, "running", "hotel B")
-	runs.run(t, "done", "")
+	runs.progress(t, "running", "hotel B")
+	runs.progress(t, "done", "")
 
 	f = n.importFlow(t, d.broker, with(labTopic, "SCAN_SECONDS", "0.5"))
 	n.inject(t, f, "Start")
-	runs.run(t, "running", "hotel A")
-	runs.run(t, "running", "scan")
-	if r := runs.run(t, "failed", ""); r.Error.Code != "no_scan" {
+	runs.progress(t, "running", "hotel A")
+	runs.progress(t, "running", "scan")
+	if r := runs.progress(t, "failed", ""); r.Error.Code != "no_scan" {
 		t.Errorf("a run without a scan ended with %+v", r.Error)
 	}
 }
@@ -213,17 +213,17 @@ func TestNodeREDWithAFault(t *testing.T) {
 	n := startNodeRED(t)
 	f := n.importFlow(t, d.broker, labTopic)
 	n.inject(t, f, "Start")
-	started := runs.run(t, "running", "hotel A")
+	started := runs.progress(t, "running", "hotel A")
 	op := d.watch.event(t)
-	if r := runs.run(t, "failed", ""); op.State != "failed" || r.Run != started.Run || r.Error.Code != op.Error.Code || r.Error.Message != op.Error.Message {
+	if r := runs.progress(t, "failed", ""); op.State != "failed" || r.Run != started.Run || r.Error.Code != op.Error.Code || r.Error.Message != op.Error.Message {
 		t.Errorf("the move was %+v, and the run ended with %+v", op, r)
 	}
 
 	d.shutDown(t)
 	f = n.importFlow(t, d.broker, with(labTopic, "SECONDS", "0.5"))
 	n.inject(t, f, "Start")
-	runs.run(t, "running", "hotel A")
-	if r := runs.run(t, "failed", ""); r.Error.Code != "no_answer" {
+	runs.progress(t, "running", "hotel A")
+	if r := runs.progress(t, "failed", ""); r.Error.Code != "no_answer" {
 		t.Errorf("a run without a device ended with %+v", r.Error)
 	}
 }
