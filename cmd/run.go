@@ -96,6 +96,7 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, op
 		Retries:      s.retries,
 		RetryDelay:   s.retryDelay,
 		ResumeWindow: s.resumeWindow,
+		Setup:        device.Setup{Port: s.port, Baud: s.baud, ID: int(s.id), Speed: s.speed},
 		NewID:        func() string { return ulid.Make().String() },
 		Now:          time.Now,
 		Motor:        m,

@@ -110,6 +110,8 @@ func (d *Device) look(motor MotorStatus) *Snapshot {
 	return s
 }
 
+const waitsToGoOn = "Waiting until a stop would be heard, to go on after the interruption"
+
 func (d *Device) status(motor MotorStatus, s *Snapshot) (Status, string) {
 	warnings := append(d.warnings.list(), d.limits.warnings(motor)...)
 	switch {
@@ -128,11 +130,14 @@ func (d *Device) status(motor MotorStatus, s *Snapshot) (Status, string) {
 	case !motor.Torque && !d.rebooting():
 		return StatusError, "Torque is off: nothing moves until a reset switches it on"
 	case len(warnings) > 0:
+		if d.resuming() {
+			warnings = append([]string{waitsToGoOn}, warnings...)
+		}
 		return StatusDegraded, strings.Join(warnings, "; ")
 	case d.running != nil:
 		return StatusBusy, d.running.message()
 	case d.resuming():
-		return StatusBusy, "Waiting until a stop would be heard, to go on after the interruption"
+		return StatusBusy, waitsToGoOn
 	case s.Hotel != nil:
 		return StatusReady, "Ready at hotel " + *s.Hotel
 	case s.Angle != nil:

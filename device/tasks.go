@@ -13,7 +13,7 @@ type task struct {
 	operation Operation
 	move      Move
 	started   time.Time // the present attempt
-	kept      Record    // its place in the store; the operation in it is not set
+	kept      Record    // its place in the store; what changes is not set in it
 	press     uint64    // of a reset: the last press it releases
 	cancel    context.CancelFunc
 	givenUp   *Error        // why it is not to go on; nil when it may
@@ -107,7 +107,7 @@ func (d *Device) expired(t *task) bool {
 
 // startNext starts the operation whose turn it is. One that cannot be carried out ends here.
 func (d *Device) startNext() {
-	for d.running == nil && len(d.queue) > 0 && d.mayGoOn() {
+	for d.running == nil && d.mayGoOn() && len(d.queue) > 0 {
 		t := d.queue[0]
 		d.queue[0] = nil
 		d.queue = d.queue[1:]
@@ -269,6 +269,7 @@ func (d *Device) giveUpRunning(reason *Error) {
 		d.end(t, Result{}, reason)
 	case t.givenUp == nil:
 		t.givenUp = reason
+		d.recorder.note(d.standing(), t.record())
 		t.cancel()
 	}
 }
@@ -346,10 +347,18 @@ func (d *Device) repeat(t *task) {
 	}
 }
 
-// record stores the operation as it is now, and has it published after.
-func (d *Device) record(t *task) {
+// record is what the store keeps of the task.
+func (t *task) record() Record {
 	record := t.kept
 	record.Operation = t.operation
-	d.recorder.record(d.standing(), record)
+	if record.Ended == 0 {
+		record.GivenUp = t.givenUp
+	}
+	return record
+}
+
+// record stores the operation as it is now, and has it published after.
+func (d *Device) record(t *task) {
+	d.recorder.record(d.standing(), t.record())
 	d.lastTime = latest(d.lastTime, now())
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/plate-resort/plate-resort/device"
 )
 
-// stopPatience is how long the commands wait for the stop's subscription, before they are subscribed
+// stopPatience is how long the commands wait for the stop's subscription, before they are connected
 // without it and with a warning.
 const stopPatience = 2 * time.Second
 
@@ -64,7 +64,8 @@ func NewLink(c Config, d *device.Device) *Link {
 // Run keeps both connections going until ctx ends, and then takes leave of the broker.
 func (l *Link) Run(ctx context.Context) error {
 	stop := connection{
-		log: l.log.With("connection", "stop"),
+		log:   l.log.With("connection", "stop"),
+		ready: func(context.Context) {},
 		options: func() *paho.ClientOptions {
 			// A persistent session: a stop that was sent while the device was away comes on return.
 			return l.options("-stop").SetCleanSession(false).SetDefaultPublishHandler(l.pressed(stopWay))
@@ -72,7 +73,8 @@ func (l *Link) Run(ctx context.Context) error {
 		session: l.stopSession,
 	}
 	commands := connection{
-		log: l.log.With("connection", "commands"),
+		log:   l.log.With("connection", "commands"),
+		ready: l.awaitStop,
 		options: func() *paho.ClientOptions {
 			return l.options("").SetCleanSession(!l.config.KeepCommands).
 				SetDefaultPublishHandler(l.received).
@@ -110,7 +112,10 @@ func (l *Link) options(suffix string) *paho.ClientOptions {
 }
 
 // stopSession listens for the emergency stop.
-func (l *Link) stopSession(ctx context.Context, client paho.Client, up func()) error {
+func (l *Link) stopSession(ctx context.Context, client paho.Client, present bool, up func()) error {
+	if !present { // and with it a stop may be gone
+		l.device.StopMissed()
+	}
 	if err := subscribe(ctx, client, l.topics.Set(device.StopOperation), l.pressed(stopWay)); err != nil {
 		return err
 	}
@@ -125,8 +130,9 @@ func (l *Link) stopSession(ctx context.Context, client paho.Client, up func()) e
 	return nil
 }
 
-// commandSession listens for everything, and publishes.
-func (l *Link) commandSession(ctx context.Context, client paho.Client, up func()) error {
+// awaitStop returns when the stop has its subscription, or has waited for long enough. What the broker has
+// kept comes with the connection, before any subscription.
+func (l *Link) awaitStop(ctx context.Context) {
 	select {
 	case <-l.stopUp.is():
 	case <-time.After(stopPatience):
@@ -137,8 +143,11 @@ func (l *Link) commandSession(ctx context.Context, client paho.Client, up func()
 		default:
 		}
 	case <-ctx.Done():
-		return nil
 	}
+}
+
+// commandSession listens for everything, and publishes.
+func (l *Link) commandSession(ctx context.Context, client paho.Client, _ bool, up func()) error {
 	l.copies.lost(commandWay)
 	p := newPublisher(client, l.topics, l.device, l.config.Lines.lines)
 	p.announcement = newAnnouncement(discovery{l.topics, l.config.DeviceID, l.config.DiscoveryPrefix})

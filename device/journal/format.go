@@ -30,8 +30,8 @@ type state struct {
 }
 
 // write makes the change.
-func write(tx *bbolt.Tx, c device.Change) error {
-	now := state{Format: format, Standing: c.Standing, NextEvent: c.NextEvent, Written: present()}
+func write(tx *bbolt.Tx, c device.Change, written moment) error {
+	now := state{Format: format, Standing: c.Standing, NextEvent: c.NextEvent, Written: written}
 	if err := put(tx, deviceBucket, stateKey, now); err != nil {
 		return err
 	}
@@ -72,8 +72,8 @@ func put(tx *bbolt.Tx, bucket, key []byte, value any) error {
 
 func sequenceKey(sequence uint64) []byte { return binary.BigEndian.AppendUint64(nil, sequence) }
 
-// read returns everything in the file, or nil when nothing was ever written.
-func read(tx *bbolt.Tx) (*device.Saved, error) {
+// readState returns what the file says of itself and of the device, or nil when nothing was ever written.
+func readState(tx *bbolt.Tx) (*state, error) {
 	b := tx.Bucket(deviceBucket)
 	if b == nil {
 		return nil, nil
@@ -85,6 +85,11 @@ func read(tx *bbolt.Tx) (*device.Saved, error) {
 	if s.Format != format {
 		return nil, fmt.Errorf("its format is %d, and this program knows %d", s.Format, format)
 	}
+	return &s, nil
+}
+
+// read returns everything in the file.
+func read(tx *bbolt.Tx, s state) (*device.Saved, error) {
 	saved := &device.Saved{Standing: s.Standing, NextEvent: s.NextEvent, Away: s.Written.ago()}
 	err := each(tx, operationsBucket, 4, func(key, value []byte) error {
 		record := device.Record{Slot: int(binary.BigEndian.Uint32(key))}

@@ -74,6 +74,27 @@ func TestANewJournalOnAFullDiskIsTriedAgain(t *testing.T) {
 	}
 }
 
+// There is room for a part of a new journal only.
+func TestWhatThereIsOfANewJournalIsNotPutAside(t *testing.T) {
+	dir := t.TempDir()
+	limit(t, 4096)
+	j, _ := open(t, dir)
+	for range 3 {
+		if err := j.Save(total(1)); err == nil {
+			t.Fatal("saved")
+		}
+	}
+	limit(t, unix.RLIM_INFINITY)
+	save(t, j, total(2))
+	shut(t, j)
+	if aside, _ := filepath.Glob(filepath.Join(dir, "*.unreadable-*")); len(aside) != 0 {
+		t.Errorf("put aside is %q", aside)
+	}
+	if _, saved := open(t, dir); saved.OperationsTotal != 2 || saved.Warning != "" {
+		t.Errorf("loaded is %+v", saved)
+	}
+}
+
 // unprivileged lets the calling goroutine meet file permissions though the test runs as root.
 func unprivileged() error {
 	if os.Getuid() != 0 {
