@@ -110,16 +110,17 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, op
 		return err
 	}
 	link := mqtt.NewLink(mqtt.Config{
-		Brokers:      s.brokers,
-		BaseTopic:    s.baseTopic,
-		DeviceID:     s.deviceID,
-		Username:     s.username,
-		Password:     s.password,
-		TLS:          s.tls,
-		Keepalive:    s.keepalive,
-		KeepCommands: s.keepCommands,
-		Lines:        lines,
-		Log:          log.With("part", "mqtt"),
+		Brokers:         s.brokers,
+		BaseTopic:       s.baseTopic,
+		DeviceID:        s.deviceID,
+		Username:        s.username,
+		Password:        s.password,
+		TLS:             s.tls,
+		Keepalive:       s.keepalive,
+		KeepCommands:    s.keepCommands,
+		DiscoveryPrefix: s.discovery,
+		Lines:           lines,
+		Log:             log.With("part", "mqtt"),
 	}, d)
 
 	log.Info("plate-resort is starting", "device", s.deviceID, "brokers", s.brokers, "port", s.port)

@@ -48,7 +48,8 @@ type Snapshot struct {
 	Hotel         *string    `json:"hotel"` // the one that faces the opening, give or take 5°
 	Angle         *Degrees   `json:"angle"` // 0 ≤ angle < 360, two decimals; null before the first contact
 	TargetAngle   *Degrees   `json:"target_angle"`
-	Speed         int        `json:"speed"` // profile velocity, 0.229 rpm
+	Speed         int        `json:"speed"`       // profile velocity, 0.229 rpm
+	SpeedLimit    *int       `json:"speed_limit"` // the highest that the servo follows; null before the first contact
 	Torque        bool       `json:"torque"`
 	EmergencyStop bool       `json:"emergency_stop"`
 	Connection    Connection `json:"connection"`
@@ -78,6 +79,9 @@ func (d *Device) look(motor MotorStatus) *Snapshot {
 		RoomsPerHotel:   d.carousel.RoomsPerHotel,
 		OperationsTotal: d.total,
 		UpdatedAt:       now(),
+	}
+	if motor.SpeedLimit > 0 {
+		s.SpeedLimit = &motor.SpeedLimit
 	}
 	if motor.Reading != nil {
 		angle := motor.Reading.Angle.Round()

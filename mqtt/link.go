@@ -36,8 +36,10 @@ type Config struct {
 	// KeepCommands has the broker keep commands while the device is away (QoS 1 and 2); they are
 	// obeyed on return.
 	KeepCommands bool
-	Lines        *Log // what is published of the process's log
-	Log          *slog.Logger
+	// DiscoveryPrefix is where Home Assistant looks for devices; "" is not to be found.
+	DiscoveryPrefix string
+	Lines           *Log // what is published of the process's log
+	Log             *slog.Logger
 }
 
 // A Link connects one device with the broker.
@@ -148,6 +150,8 @@ func (l *Link) awaitStop(ctx context.Context) {
 func (l *Link) commandSession(ctx context.Context, client paho.Client, _ bool, up func()) error {
 	l.copies.lost(commandWay)
 	p := newPublisher(client, l.topics, l.device, l.config.Lines.lines)
+	p.announcement = newAnnouncement(discovery{l.topics, l.config.DeviceID, l.config.DiscoveryPrefix})
+	defer p.announcement.later.Stop()
 	err := l.serve(ctx, client, p, up)
 	if ctx.Err() != nil && client.IsConnectionOpen() { // the program ends, not the connection
 		return p.farewell()
@@ -174,6 +178,11 @@ func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up f
 		}
 	})
 	if err != nil && !errors.Is(err, errRefused) {
+		return err
+	}
+	if err := p.announcement.listen(ctx, client); errors.Is(err, errRefused) {
+		l.log.Warn("Home Assistant may not know the device after a restart, or know an old one", "error", err)
+	} else if err != nil {
 		return err
 	}
 	up()

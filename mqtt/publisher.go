@@ -36,6 +36,8 @@ type publisher struct {
 	sent     uint64    // the last event sent in this session
 	// sending are the messages that the broker has not acknowledged, which it does in their order.
 	sending []sending
+
+	announcement *announcement
 }
 
 // A retained is what a retained topic shows. Only the newest waits for the broker.
@@ -46,7 +48,8 @@ type retained struct {
 	sending   bool // the broker has not acknowledged it
 }
 
-// A sending is a message on its way to the broker: an event or what a retained topic shows.
+// A sending is a message on its way to the broker: an event, what a retained topic shows, or the
+// announcement.
 type sending struct {
 	token    paho.Token
 	event    uint64 // its sequence number, or 0
@@ -71,6 +74,9 @@ func (p *publisher) run(ctx context.Context) error {
 	defer later.Stop()
 	p.reassert() // said first when everything current has been published
 	for {
+		if err := p.announce(); err != nil {
+			return err
+		}
 		wait, err := p.publishView()
 		if err != nil {
 			return err
@@ -93,6 +99,11 @@ func (p *publisher) run(ctx context.Context) error {
 			}
 		case <-p.offline:
 			p.client.Publish(p.topics.Availability(), 1, true, Online)
+		case <-p.announcement.later.C:
+		case <-p.announcement.born:
+			p.announcement.reborn()
+		case topic := <-p.announcement.stale:
+			p.client.Publish(topic, 1, true, "")
 		case line := <-p.log:
 			p.client.Publish(p.topics.Log(), 0, false, line)
 		}
@@ -185,9 +196,10 @@ func (p *publisher) acknowledged() error {
 		return fmt.Errorf("publish: %w", err)
 	}
 	p.sending = p.sending[1:]
-	if s.retained != nil {
+	switch {
+	case s.retained != nil:
 		s.retained.sending = false
-	} else {
+	case s.event > 0:
 		p.device.Outbox().Delivered(s.event)
 	}
 	return nil
