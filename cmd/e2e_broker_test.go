@@ -23,6 +23,9 @@ type broker struct {
 	port    string
 	config  string // path
 	process *process
+
+	observed  bool       // every message is to be seen
+	observers []*process // one for each time that the broker was started
 }
 
 // newBroker starts a Mosquitto on a port of its own.
@@ -40,6 +43,8 @@ func newBroker(t *testing.T) *broker {
 	if err := os.WriteFile(b.config, conf, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	b.observed = true
+	t.Cleanup(func() { b.validate(t) }) // after everything that is started from here on has ended
 	b.start(t)
 	return b
 }
@@ -50,6 +55,9 @@ func (b *broker) start(t *testing.T) {
 	b.process = start(t, "mosquitto", nil, mosquitto, "-c", b.config)
 	b.process.awaitText(t, "mosquitto version", "running")
 	b.publish(t, subscribedTopic, "yes", "-r")
+	if b.observed {
+		b.observe(t)
+	}
 }
 
 func (b *broker) address() string { return "127.0.0.1:" + b.port }

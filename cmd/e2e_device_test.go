@@ -43,6 +43,7 @@ func prepareDevice(t *testing.T, b *broker, settings ...string) *device {
 	d.settings = append([]string{
 		"PLATE_RESORT_DEVICE_ID=lab",
 		"PLATE_RESORT_STATE_DIR=" + d.stateDir,
+		"RUNTIME_DIRECTORY=" + d.stateDir,
 		"PLATE_RESORT_MQTT_BROKER=" + b.url(),
 		"PLATE_RESORT_MOTOR_PORT=" + d.terminal,
 		"PLATE_RESORT_HEALTH_INTERVAL=100ms",

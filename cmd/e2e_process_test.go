@@ -56,7 +56,7 @@ func start(t *testing.T, name string, env []string, program string, args ...stri
 		if strings.Contains(output, "DATA RACE") || strings.Contains(output, "panic:") {
 			t.Errorf("%s has a data race or a panic", name)
 		}
-		if t.Failed() {
+		if t.Failed() && name != "observer" { // which has what the watches have, in hexadecimal
 			t.Logf("%s printed:\n%s", name, shorten(output))
 		}
 	})

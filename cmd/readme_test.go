@@ -144,7 +144,9 @@ func (r *readme) startDemo(t *testing.T, line string) {
 		}
 	}
 	b := &broker{port: "1883"}
+	t.Cleanup(func() { b.validate(t) })
 	b.publish(t, subscribedTopic, "yes", "-r")
+	b.observe(t)
 	r.watch = b.watch(t, "plate-resort/demo/availability", "plate-resort/demo/state", "plate-resort/demo/operation")
 	r.watch.availability(t, "online")
 	r.watch.status(t, "ready")

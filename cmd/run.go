@@ -107,6 +107,7 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, op
 		Retries:      s.retries,
 		RetryDelay:   s.retryDelay,
 		ResumeWindow: s.resumeWindow,
+		Setup:        device.Setup{Port: s.port, Baud: s.baud, ID: int(s.id), Speed: s.speed},
 		NewID:        newID,
 		Now:          time.Now,
 		Motor:        m,
@@ -132,16 +133,17 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, op
 	}
 	d.Observe(planner.Observe)
 	link := mqtt.NewLink(mqtt.Config{
-		Brokers:      s.brokers,
-		BaseTopic:    s.baseTopic,
-		DeviceID:     s.deviceID,
-		Username:     s.username,
-		Password:     s.password,
-		TLS:          s.tls,
-		Keepalive:    s.keepalive,
-		KeepCommands: s.keepCommands,
-		Lines:        lines,
-		Log:          log.With("part", "mqtt"),
+		Brokers:         s.brokers,
+		BaseTopic:       s.baseTopic,
+		DeviceID:        s.deviceID,
+		Username:        s.username,
+		Password:        s.password,
+		TLS:             s.tls,
+		Keepalive:       s.keepalive,
+		KeepCommands:    s.keepCommands,
+		DiscoveryPrefix: s.discovery,
+		Lines:           lines,
+		Log:             log.With("part", "mqtt"),
 	}, d, planner)
 
 	log.Info("plate-resort is starting", "device", s.deviceID, "brokers", s.brokers, "port", s.port)

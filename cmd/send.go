@@ -105,6 +105,9 @@ func (s submission) submit(ctx context.Context, r *remote, wait bool) error {
 		if errors.Is(err, errSilence) {
 			continue
 		}
+		if errors.Is(err, errOffline) && last != "" {
+			return fmt.Errorf("%w; what it has accepted may go on when it is back: send it again with the same id then, to learn what becomes of it", err)
+		}
 		if err != nil {
 			return err
 		}
@@ -126,7 +129,10 @@ func (s submission) submit(ctx context.Context, r *remote, wait bool) error {
 	}
 }
 
-var errSilence = errors.New("nothing came")
+var (
+	errSilence = errors.New("nothing came")
+	errOffline = errors.New("offline")
+)
 
 // next returns the next event of the operation, and its payload. It fails when the device goes offline,
 // and with errSilence when nothing comes for a while.
@@ -140,7 +146,7 @@ func (s submission) next(ctx context.Context, r *remote) (op device.Operation, p
 		}
 		if m.Topic() == r.topics.Availability() {
 			if string(m.Payload()) != mqtt.Online {
-				return op, nil, fmt.Errorf("device %s is offline", r.device)
+				return op, nil, fmt.Errorf("device %s is %w", r.device, errOffline)
 			}
 			continue
 		}

@@ -36,6 +36,7 @@ type environment struct {
 
 	MQTTBroker          string `split_words:"true" default:"tcp://localhost:1883"`
 	MQTTBaseTopic       string `split_words:"true" default:"plate-resort"`
+	MQTTDiscoveryPrefix string `split_words:"true" default:"homeassistant"`
 	MQTTUsername        string `split_words:"true"`
 	MQTTPassword        string `split_words:"true"`
 	MQTTPasswordFile    string `split_words:"true"`
@@ -100,6 +101,7 @@ type settings struct {
 
 	brokers      []string
 	baseTopic    string
+	discovery    string // the prefix of Home Assistant's discovery; "" is none
 	username     string
 	password     string
 	tls          *tls.Config
@@ -174,6 +176,7 @@ func (e environment) parse() (settings, []error) {
 		logJSON:        p.oneOf("LOG_FORMAT", e.LogFormat, "text", "json") == "json",
 		brokers:        p.brokers("MQTT_BROKER", e.MQTTBroker),
 		baseTopic:      p.match("MQTT_BASE_TOPIC", e.MQTTBaseTopic, baseTopicPattern, "levels separated by /, without +, # and spaces"),
+		discovery:      p.match("MQTT_DISCOVERY_PREFIX", e.MQTTDiscoveryPrefix, discoveryPattern, "empty, or levels separated by /, without +, # and spaces"),
 		username:       e.MQTTUsername,
 		password:       p.password(e.MQTTPassword, e.MQTTPasswordFile),
 		tls:            p.tls(e.MQTTCaFile, e.MQTTCertFile, e.MQTTKeyFile),
@@ -235,6 +238,7 @@ func (e environment) parse() (settings, []error) {
 var (
 	deviceIDPattern  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 	baseTopicPattern = regexp.MustCompile(`^[^/+#\s$\x00][^/+#\s\x00]*(/[^/+#\s\x00]+)*$`)
+	discoveryPattern = regexp.MustCompile("^$|" + baseTopicPattern.String())
 )
 
 // commonHosts are names that hosts have before somebody gives them one.

@@ -24,6 +24,7 @@ type Config struct {
 	RetryDelay time.Duration // before each of them
 	// ResumeWindow is how long the process may have been away for moves to go on; 0 is never.
 	ResumeWindow time.Duration
+	Setup        Setup            // of the motor, until a command changes it
 	NewID        func() string    // makes an id for an operation whose sender gave none; called concurrently
 	Now          func() time.Time // the wall clock
 	Motor        Motor
@@ -82,12 +83,15 @@ type Device struct {
 	closing       bool
 	contacted     bool
 	latched       bool
-	released      bool // by command, though the motor may not have come to it
+	setup         Setup // as it was commanded last
+	released      bool  // by command, though the motor may not have come to it
 	lastPress     uint64
 	lastError     *Failure
 	activitySince time.Time
-	lastTime      time.Time   // the latest that the store knows
-	wentOn        bool        // what the last process left does not wait any longer
+	lastTime      time.Time // the latest that the store knows
+	wentOn        bool      // what the last process left does not wait any longer
+	resumeBy      time.Time // when it has waited for too long
+	resumeLate    <-chan time.Time
 	healthAt      time.Time   // when the health of the view was made
 	healthDue     *time.Timer // when the next one may be worth publishing
 	total         uint64      // operations that have ended, ever
@@ -109,7 +113,9 @@ func New(c Config) (*Device, error) {
 	}
 	warnings := newWarnings()
 	warnings.set(journalWarning, saved.Warning)
-	outbox := newOutbox(c.Log, saved.Events, saved.NextEvent)
+	standing := saved.Standing
+	standing.Setup, standing.Resuming = c.Setup, false
+	outbox := newOutbox(c.Log, saved.Events, saved.NextEvent, c.QueueSize)
 	d := &Device{
 		carousel:      c.Carousel,
 		hotels:        c.Carousel.Names(),
@@ -129,7 +135,7 @@ func New(c Config) (*Device, error) {
 		newID:         c.NewID,
 		motor:         c.Motor,
 		log:           c.Log,
-		recorder:      newRecorder(c.Store, c.Gather, outbox, saved.Standing, warnings, c.Log),
+		recorder:      newRecorder(c.Store, c.Gather, outbox, standing, warnings, c.Log),
 		outbox:        outbox,
 		warnings:      warnings,
 		hearing:       newHearing(),
@@ -145,6 +151,7 @@ func New(c Config) (*Device, error) {
 		contact:       make(chan struct{}),
 		accepted:      newLedger(),
 		latched:       saved.Latched,
+		setup:         c.Setup,
 		released:      saved.Released,
 		total:         saved.OperationsTotal,
 		activitySince: now(),
@@ -276,9 +283,10 @@ func (d *Device) run(ctx context.Context) {
 		case <-d.motor.Changed():
 		case <-d.warnings.changed:
 		case <-d.hearing.changed:
+		case <-d.resumeLate:
 		case <-d.healthDue.C:
 		case <-alive.C:
-			if d.running != nil || len(d.queue) > 0 {
+			if d.wouldGoOn() {
 				d.recorder.alive()
 			}
 		}
@@ -383,5 +391,5 @@ func (d *Device) finish(o outcome) {
 
 // standing is what the store keeps of the device, apart from its operations.
 func (d *Device) standing() Standing {
-	return Standing{Latched: d.latched, Released: d.released, OperationsTotal: d.total}
+	return Standing{Latched: d.latched, Released: d.released, OperationsTotal: d.total, Resuming: d.resuming(), Setup: d.setup}
 }

@@ -24,6 +24,7 @@ type disk struct {
 	rebooted bool            // the machine, since
 	saves    []device.Change // every attempt
 	savedAt  time.Time
+	marked   bool // the last Save has succeeded, in time
 }
 
 func (d *disk) Save(c device.Change) error {
@@ -31,17 +32,28 @@ func (d *disk) Save(c device.Change) error {
 	block, slow := d.block, d.slow
 	d.saves = append(d.saves, c)
 	d.mu.Unlock()
+	late := time.AfterFunc(2*time.Second, func() { d.mark(false) })
 	time.Sleep(slow)
 	if block != nil {
 		<-block
 	}
+	late.Stop()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.marked = d.err == nil
 	if d.err != nil || d.dead {
 		return d.err
 	}
-	d.savedAt = time.Now()
+	if !c.Resuming {
+		d.savedAt = time.Now()
+	}
 	return d.Memory.Save(c)
+}
+
+func (d *disk) mark(marked bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.marked = marked
 }
 
 // Load returns what was written and read again, as from a file.
@@ -64,7 +76,7 @@ func (d *disk) Load() (device.Saved, error) {
 	saved.Records = records
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.savedAt.IsZero() && !d.rebooted {
+	if d.marked && !d.rebooted {
 		saved.Away = new(time.Since(d.savedAt))
 	}
 	return saved, nil
@@ -118,7 +130,7 @@ func (d *disk) kill() *disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.dead = true
-	next := &disk{savedAt: d.savedAt}
+	next := &disk{savedAt: d.savedAt, marked: d.marked}
 	saved, _ := d.Memory.Load()
 	c := device.Change{Standing: saved.Standing, Records: make(map[int]device.Record), Events: saved.Events, NextEvent: saved.NextEvent}
 	for _, r := range saved.Records {

@@ -32,11 +32,12 @@
 // events go out as not durable, and what could not be stored is, once the store works again. What came while
 // one [Change] was being saved is the next. Stored are each new state of an operation, the latch, the
 // release and the events that are not delivered; that they are is stored with the next change, or a second
-// later. While something runs or waits, a Change says every few seconds that the process lives.
+// later. While something runs that could go on, a Change says every few seconds that the process lives.
 //
 // After the end of the process without a shutdown, moves that ran or waited are retrying: they go on, ahead of
 // everything new, if the process was away for a short time only on the same boot of the machine, and not
-// before a stop would have been heard for a second ([Device.StopHeard]). All else ends as interrupted.
+// before a stop would have been heard for a second ([Device.StopHeard]), unless one may be lost ([Device.StopMissed]). All else ends as interrupted, and so
+// does what has to wait for longer than that short time.
 //
 // # The emergency stop
 //

@@ -52,7 +52,7 @@ func TestAnIDWithOtherContentIsRejected(t *testing.T) {
 				r.expect("1 queued", "1 running")
 				r.submit(other)
 				r.expect("1 rejected duplicate_id")
-				if got, want := r.last("1").Error.Message, `the id "1" belongs to another operation, hotel; give each operation its own`; got != want {
+				if got, want := r.last("1").Error.Message, `the id "1" belongs to another operation, hotel with its own parameters; give each operation an id of its own`; got != want {
 					t.Errorf("the message is %q, want %q", got, want)
 				}
 				r.arrive(1)

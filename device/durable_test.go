@@ -279,7 +279,7 @@ func TestWhatWaitsForADiskIsBounded(t *testing.T) {
 		saves := d.attempts()
 		last := saves[len(saves)-1]
 		for _, c := range saves {
-			if len(c.Records) > 1010 || len(c.Events) > 1000 {
+			if len(c.Records) > 1010 || len(c.Events) > 1000+queueSize {
 				t.Errorf("a Save has %d operations and %d events", len(c.Records), len(c.Events))
 			}
 		}
@@ -330,15 +330,15 @@ func TestEventsThatWereNotDeliveredSurviveAKill(t *testing.T) {
 	})
 }
 
-func TestOnlyTheLatest1000EventsAreStored(t *testing.T) {
+func TestOnlyTheLatestEventsAreStored(t *testing.T) {
 	onDisk(t, func(t *testing.T, r *rig, d *disk) {
 		for i := range 1500 {
 			r.Submit(reset(fmt.Sprint(i)))
 			synctest.Wait()
 		}
 		saved, _ := d.kill().Load()
-		if n := len(saved.Events); n != 1000 || saved.Events[0].Operation.ID != "500" {
-			t.Errorf("stored are %d events, the first of %s; want 1000 and 500", n, saved.Events[0].Operation.ID)
+		if n := len(saved.Events); n != 1000+queueSize || saved.Events[0].Operation.ID != "497" {
+			t.Errorf("stored are %d events, the first of %s; want 1003 and 497", n, saved.Events[0].Operation.ID)
 		}
 	})
 }
@@ -367,7 +367,7 @@ func TestAClockBehindTheStoreIsNotTrusted(t *testing.T) {
 		far := time.Now().Add(24 * time.Hour)
 		r.submit(expiring(far, home("2")), expiring(far, refresh("3")), home("4"))
 		r.expect("1 completed", "2 rejected clock_untrusted", "3 rejected clock_untrusted", "4 queued", "4 running")
-		want := fmt.Sprintf("the device's clock says %s, and an operation is stored of %s; set the clock, or send it without expires_at",
+		want := fmt.Sprintf("the device's clock says %s, and an operation is stored of %s: the clock is behind, or was ahead then; set it if it is behind, else send the command without expires_at until that time",
 			stored.Add(-30*time.Minute).UTC().Format(time.RFC3339), stored.UTC().Format(time.RFC3339))
 		if got := r.last("2").Error.Message; got != want {
 			t.Errorf("the message is %q, want %q", got, want)

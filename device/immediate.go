@@ -24,6 +24,8 @@ func (d *Device) startImmediate(t *task) {
 	var work func(context.Context) (Result, error)
 	switch t.operation.Name {
 	case SpeedOperation:
+		d.setup.Speed = *p.Speed
+		d.recorder.stand(d.standing(), nil)
 		work = func(ctx context.Context) (Result, error) { return Result{}, d.motor.SetSpeed(ctx, *p.Speed) }
 	case RefreshOperation:
 		work = d.refresh
@@ -108,10 +110,10 @@ func (d *Device) reset(t *task) func(context.Context) (Result, error) {
 func (d *Device) connection(p Parameters) func(context.Context) (Result, error) {
 	released := *p.State == "OFF"
 	d.released = released
-	d.recorder.stand(d.standing(), nil)
 	if !released {
 		return d.connect(p)
 	}
+	d.recorder.stand(d.standing(), nil)
 	d.giveUp(
 		Errorf(CodeCancelled, "the motor was released"),
 		Errorf(CodeMotorDisconnected, "the motor was released; send ON to connection/set to connect it"))
@@ -124,12 +126,18 @@ func (d *Device) connection(p Parameters) func(context.Context) (Result, error) 
 
 func (d *Device) connect(p Parameters) func(context.Context) (Result, error) {
 	line := Line{ID: p.MotorID}
+	if p.MotorID != nil {
+		d.setup.ID = *p.MotorID
+	}
 	if p.Port != nil {
 		line.Port = *p.Port
+		d.setup.Port = line.Port
 	}
 	if p.Baud != nil {
 		line.Baud = *p.Baud
+		d.setup.Baud = line.Baud
 	}
+	d.recorder.stand(d.standing(), nil)
 	var cancelled <-chan struct{}
 	if line != (Line{}) { // what was meant for one servo does not go on with another
 		reason := Errorf(CodeCancelled, "the motor is being connected elsewhere")

@@ -63,7 +63,7 @@ func (l *ledger) find(id string) *task { return l.byID[id] }
 func (l *ledger) load(records []Record) (ended, pending []*task) {
 	taken := make(map[int]bool)
 	for _, r := range records {
-		t := &task{operation: r.Operation, kept: Record{Slot: r.Slot, Accepted: r.Accepted, Ended: r.Ended}}
+		t := &task{operation: r.Operation, givenUp: r.GivenUp, kept: Record{Slot: r.Slot, Accepted: r.Accepted, Ended: r.Ended}}
 		taken[r.Slot] = true
 		l.slots = max(l.slots, r.Slot+1)
 		l.accepted, l.ends = max(l.accepted, r.Accepted), max(l.ends, r.Ended)

@@ -31,8 +31,9 @@ func (e Event) MarshalJSON() ([]byte, error) {
 }
 
 const (
-	// outboxSize is how many events are kept for a broker that is away.
-	outboxSize = 1000
+	// spareEvents is how many events are kept for a broker that is away, besides the ends of all operations
+	// that may wait.
+	spareEvents = 1000
 	// answersPerSecond is how many commands that become no operation are answered; more are only counted.
 	answersPerSecond = 20
 )
@@ -42,6 +43,7 @@ const (
 type Outbox struct {
 	added chan struct{}
 	log   *slog.Logger
+	size  int // how many events are kept
 
 	mu       sync.Mutex
 	events   []Event // the first is that after the last delivered
@@ -57,13 +59,13 @@ type Outbox struct {
 }
 
 // newOutbox makes an outbox with the events that were not delivered before. The next one has the number
-// next, or 1.
-func newOutbox(log *slog.Logger, undelivered []Event, next uint64) *Outbox {
+// next, or 1. All operations that may wait can end at once.
+func newOutbox(log *slog.Logger, undelivered []Event, next uint64, queueSize int) *Outbox {
 	next = max(next, 1)
 	for i := range undelivered {
 		undelivered[i].Durable = true
 	}
-	return &Outbox{added: make(chan struct{}, 1), log: log, events: undelivered, next: next, held: next}
+	return &Outbox{added: make(chan struct{}, 1), log: log, size: spareEvents + queueSize, events: undelivered, next: next, held: next}
 }
 
 // Added receives after events have been added. It has one receiver.
@@ -131,11 +133,16 @@ func (o *Outbox) from(sequence uint64) []Event {
 	return events
 }
 
-// hold adds an event that is held back.
-func (o *Outbox) hold(op Operation) {
+// hold adds an event that is held back. If full, the caller is to call warnFull once it holds no mutex.
+func (o *Outbox) hold(op Operation) (full bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.add(op, false)
+	_, full = o.add(op, false)
+	return full
+}
+
+func (o *Outbox) warnFull() {
+	o.log.Warn("too many events wait for the broker, the oldest are given up", "waiting", o.size)
 }
 
 // release lets the events before that sequence number go, durable as they are now or not, and the
@@ -163,28 +170,30 @@ func (o *Outbox) addRejection(op Operation) bool {
 		return false
 	}
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if e := o.add(op, true); e.Sequence == o.held {
+	e, full := o.add(op, true)
+	if e.Sequence == o.held {
 		o.letGo(e.Sequence)
+	}
+	o.mu.Unlock()
+	if full {
+		o.warnFull()
 	}
 	return true
 }
 
-// The following two are for those who hold the mutex.
+// The following three are for those who hold the mutex.
 
-func (o *Outbox) add(op Operation, durable bool) Event {
-	if len(o.events) == outboxSize {
-		o.events = o.events[1:]
+// add adds an event. Full says that it is the first one for which another is given up.
+func (o *Outbox) add(op Operation, durable bool) (e Event, full bool) {
+	if len(o.events) >= o.size {
+		o.events = o.events[len(o.events)-o.size+1:] // a store may have more than one too many
 		o.held = max(o.held, o.events[0].Sequence)
-		if !o.dropping {
-			o.dropping = true
-			o.log.Warn("too many events wait for the broker, the oldest are given up", "waiting", outboxSize)
-		}
+		full, o.dropping = !o.dropping, true
 	}
-	e := Event{o.next, op, durable}
+	e = Event{o.next, op, durable}
 	o.next++
 	o.events = append(o.events, e)
-	return e
+	return e, full
 }
 
 func (o *Outbox) letGo(sequence uint64) {
@@ -195,12 +204,9 @@ func (o *Outbox) letGo(sequence uint64) {
 	}
 }
 
-// mayAnswer applies the flood rule: it reports whether this second still has an answer for a command that
-// becomes no operation, and counts those that get none.
-func (o *Outbox) mayAnswer() bool {
-	now := time.Now()
-	o.mu.Lock()
-	defer o.mu.Unlock()
+// count counts a command that becomes no operation. Flood says that it is the first of a flood that gets no
+// answer.
+func (o *Outbox) count(now time.Time) (answered, flood bool) {
 	if now.Sub(o.since) >= time.Second {
 		if o.answers <= answersPerSecond {
 			o.flooded = false
@@ -209,13 +215,23 @@ func (o *Outbox) mayAnswer() bool {
 	}
 	o.answers++
 	if o.answers <= answersPerSecond {
-		return true
+		return true, false
 	}
 	o.unanswered++
-	if !o.flooded {
-		o.flooded = true
+	flood, o.flooded = !o.flooded, true
+	return false, flood
+}
+
+// mayAnswer applies the flood rule: it reports whether this second still has an answer for a command that
+// becomes no operation, and counts those that get none.
+func (o *Outbox) mayAnswer() bool {
+	now := time.Now()
+	o.mu.Lock()
+	answered, flood := o.count(now)
+	o.mu.Unlock()
+	if flood {
 		o.log.Warn("a flood of commands that cannot be obeyed, or came before: not all are answered",
 			"answered_per_second", answersPerSecond)
 	}
-	return false
+	return answered
 }

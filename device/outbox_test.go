@@ -84,21 +84,42 @@ func TestWhatIsDeliveredIsForgotten(t *testing.T) {
 	})
 }
 
-func TestTheLatest1000EventsAreKept(t *testing.T) {
+func TestTheLatestEventsAreKept(t *testing.T) {
 	unread(t, func(t *testing.T, r *rig, o *device.Outbox) {
-		r.fill("e", 1000)
-		if first, last := sequences(o.After(0, 9999)); first != 1 || last != 1000 {
-			t.Errorf("kept are %d to %d, want 1 to 1000", first, last)
+		const kept = 1000 + queueSize
+		r.fill("e", kept)
+		if first, last := sequences(o.After(0, 9999)); first != 1 || last != kept {
+			t.Errorf("kept are %d to %d, want 1 to %d", first, last, kept)
 		}
 		r.fill("f", 250)
 		events := o.After(0, 9999)
-		if first, last := sequences(events); first != 251 || last != 1250 || len(events) != 1000 {
-			t.Errorf("kept are %d events, %d to %d, want 1000, 251 to 1250", len(events), first, last)
+		if first, last := sequences(events); first != 251 || last != kept+250 || len(events) != kept {
+			t.Errorf("kept are %d events, %d to %d, want %d, 251 to %d", len(events), first, last, kept, kept+250)
 		}
 		for i, e := range events {
 			if e.Sequence != uint64(251+i) {
 				t.Fatalf("event %d has number %d", i, e.Sequence)
 			}
+		}
+	})
+}
+
+func TestTheEndOfAllThatWaitsIsToldThoughItComesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRigOf(t, 1500)
+		r.start()
+		for i := range 1400 {
+			r.submit(home(fmt.Sprint(i)))
+		}
+		r.submit(cancel("c", "all"))
+		ended := 0
+		for _, op := range r.events {
+			if op.State == device.Cancelled {
+				ended++
+			}
+		}
+		if ended != 1400 {
+			t.Errorf("%d of 1400 receipts have an end", ended)
 		}
 	})
 }

@@ -29,6 +29,7 @@ type recorder struct {
 	warnings *warnings
 	log      *slog.Logger
 	added    chan struct{}
+	saving   chan struct{} // holds a value while someone takes a batch and saves it
 
 	mu       sync.Mutex
 	standing Standing
@@ -48,7 +49,7 @@ type batch struct {
 func newRecorder(store Store, gather time.Duration, outbox *Outbox, standing Standing, warnings *warnings, log *slog.Logger) *recorder {
 	r := &recorder{
 		store: store, gather: gather, outbox: outbox, standing: standing, warnings: warnings, log: log,
-		added: make(chan struct{}, 1), next: newBatch(),
+		added: make(chan struct{}, 1), saving: make(chan struct{}, 1), next: newBatch(),
 	}
 	r.first, r.unsaved = outbox.bounds()
 	return r
@@ -60,13 +61,23 @@ func newBatch() batch { return batch{records: make(map[int]Record)} }
 // waits.
 func (r *recorder) record(standing Standing, record Record) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.standing = standing
-	r.next.records[record.Slot] = record
-	r.outbox.hold(record.Operation)
+	r.keep(standing, record)
+	full := r.outbox.hold(record.Operation)
 	if r.trouble != "" {
 		r.releaseAll()
 	}
+	r.announce()
+	r.mu.Unlock()
+	if full {
+		r.outbox.warnFull()
+	}
+}
+
+// note takes what is new of an operation without having it published. It never waits.
+func (r *recorder) note(standing Standing, record Record) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keep(standing, record)
 	r.announce()
 }
 
@@ -95,6 +106,8 @@ func (r *recorder) latchLate(saved chan<- struct{}) {
 		r.mu.Lock()
 		r.standing.Latched = true
 		r.mu.Unlock()
+		r.saving <- struct{}{} // an older batch must not come after this
+		defer func() { <-r.saving }()
 		_, change := r.take()
 		if err := r.store.Save(change); err != nil {
 			r.log.Error("cannot store the emergency stop", "error", err)
@@ -131,6 +144,8 @@ func (r *recorder) run(done <-chan struct{}) {
 
 // flush saves what has come, and releases its events.
 func (r *recorder) flush() {
+	r.saving <- struct{}{}
+	defer func() { <-r.saving }()
 	b, change := r.take()
 	watch := time.AfterFunc(saveTimeout-time.Since(b.since), func() {
 		r.fail(fmt.Errorf("the disk has not taken them for %v; see whether it is failing or busy", saveTimeout))
@@ -148,11 +163,14 @@ func (r *recorder) flush() {
 		close(saved)
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.first, r.unsaved = change.FirstEvent, change.NextEvent
-	if r.trouble != "" && time.Since(began) <= saveTimeout {
+	well := r.trouble != "" && time.Since(began) <= saveTimeout
+	if well {
 		r.trouble = ""
 		r.warnings.set(storeWarning, "")
+	}
+	r.mu.Unlock()
+	if well {
 		r.log.Info("the disk keeps operations again")
 	}
 }
@@ -184,13 +202,17 @@ func (r *recorder) putBack(b batch) {
 // fail has nobody wait for the store any longer.
 func (r *recorder) fail(err error) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if trouble := err.Error(); trouble != r.trouble {
+	trouble := err.Error()
+	isNew := trouble != r.trouble
+	if isNew {
 		r.trouble = trouble
 		r.warnings.set(storeWarning, "Operations are not kept and would be lost with the program: "+trouble)
-		r.log.Error("cannot store operations, they would be lost with the program", "error", err)
 	}
 	r.releaseAll()
+	r.mu.Unlock()
+	if isNew {
+		r.log.Error("cannot store operations, they would be lost with the program", "error", err)
+	}
 }
 
 func (r *recorder) troubled() bool {
@@ -218,7 +240,12 @@ func (r *recorder) delivered() bool {
 // storeWarning is the subject of the warning that the store does not work.
 const storeWarning = "store"
 
-// The following two are for those who hold the mutex.
+// The following three are for those who hold the mutex.
+
+func (r *recorder) keep(standing Standing, record Record) {
+	r.standing = standing
+	r.next.records[record.Slot] = record
+}
 
 func (r *recorder) releaseAll() {
 	_, next := r.outbox.bounds()

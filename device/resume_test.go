@@ -67,7 +67,7 @@ func TestNothingGoesOnBeforeAStopHasBeenHeardForASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := interrupted(t, time.Second, devicetest.New())
 		r.submit(home("new"))
-		time.Sleep(time.Hour)
+		time.Sleep(10 * time.Second)
 		r.noMove()
 		r.heard(time.Second - 1)
 		r.noMove()
@@ -90,10 +90,82 @@ func TestNothingGoesOnBeforeItIsKnownWhetherTheMotorIsThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		motor := devicetest.NewUnconnected()
 		r := interrupted(t, time.Second, motor)
-		r.heard(time.Hour)
+		r.heard(10 * time.Second)
 		r.noMove()
 		motor.Find()
 		r.move(1)
+	})
+}
+
+// The broker may come back tomorrow, and nobody expects a motion then.
+func TestWhatCannotGoOnInTimeEnds(t *testing.T) {
+	for name, wait := range map[string]func(t *testing.T) *rig{
+		"stop not heard": func(t *testing.T) *rig { return interrupted(t, 20*time.Second, devicetest.New()) },
+		"motor not contacted": func(t *testing.T) *rig {
+			r := interrupted(t, 20*time.Second, devicetest.NewUnconnected())
+			r.heard(0)
+			return r
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := wait(t)
+				r.expect("ran retrying interrupted", "second retrying interrupted", "third retrying interrupted")
+				time.Sleep(40*time.Second - 1)
+				r.expect()
+				time.Sleep(time.Nanosecond)
+				r.expect("ran interrupted interrupted", "second interrupted interrupted", "third interrupted interrupted")
+				if m := r.last("ran").Error.Message; m != "the process ended before the operation did, and it could not go on within 1m0s" {
+					t.Errorf("the message is %q", m)
+				}
+				r.motor.Find()
+				r.heard(time.Second)
+				r.noMove()
+				r.submit(home("new"))
+				r.move(1)
+			})
+		})
+	}
+}
+
+func TestWhatIsNewRunsOnceNothingGoesOnAnyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := interrupted(t, time.Second, devicetest.New(), hotel("ran", "B"))
+		r.submit(home("new"))
+		time.Sleep(time.Minute)
+		if goal := r.move(1).Goal; goal != 0 {
+			t.Errorf("the move goes to %v", goal)
+		}
+		r.arrive(1)
+		r.status(device.StatusReady)
+	})
+}
+
+// The window begins with the end of the process that ran, however many have waited since.
+func TestBeingKilledWhileItWaitsGivesItNoMoreTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := interrupted(t, 5*time.Second, devicetest.New(), hotel("ran", "B"))
+		for i := range 5 {
+			r.submit(home(fmt.Sprint("new", i))) // which is saved
+			time.Sleep(6 * time.Second)
+			r = r.restartAfter(5*time.Second, devicetest.New())
+		}
+		if got := brief(r.last("ran")); got != "ran interrupted interrupted" {
+			t.Error(got)
+		}
+		r.heard(time.Hour)
+		r.noMove()
+	})
+}
+
+func TestADegradedDeviceSaysWhatItWaitsFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := interrupted(t, time.Second, devicetest.New())
+		r.Warn("disk", "It is full")
+		r.status(device.StatusDegraded)
+		if m := r.View().State.Message; m != "Waiting until a stop would be heard, to go on after the interruption; It is full" {
+			t.Errorf("the message is %q", m)
+		}
 	})
 }
 
@@ -112,51 +184,7 @@ func TestWhatGoesOnFailsWithoutAMotor(t *testing.T) {
 	})
 }
 
-func TestWhatMustNotGoOnEndsAsInterrupted(t *testing.T) {
-	all := []string{"ran interrupted interrupted", "second interrupted interrupted", "third interrupted interrupted"}
-	for name, leave := range map[string]func(t *testing.T, r *rig) *rig{
-		"too late": func(t *testing.T, r *rig) *rig { return r.restartAfter(time.Minute+1, devicetest.New()) },
-		"another boot": func(t *testing.T, r *rig) *rig {
-			next := r.kill()
-			next.rebooted = true
-			return startRig(t, devicetest.New(), next)
-		},
-		"latched": func(t *testing.T, r *rig) *rig {
-			d := r.store.(*disk)
-			saved, _ := d.Memory.Load()
-			_ = d.Memory.Save(device.Change{Standing: device.Standing{Latched: true}, NextEvent: saved.NextEvent})
-			return r.restartAfter(0, devicetest.New())
-		},
-		"released": func(t *testing.T, r *rig) *rig {
-			d := r.store.(*disk)
-			saved, _ := d.Memory.Load()
-			_ = d.Memory.Save(device.Change{Standing: device.Standing{Released: true}, NextEvent: saved.NextEvent})
-			return r.restartAfter(0, devicetest.New())
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := startRig(t, devicetest.New(), new(disk))
-				r.submit(hotel("ran", "B"), angle("second", 90), home("third"))
-				time.Sleep(time.Second)
-				r.settle()
-				r = leave(t, r)
-				var got []string
-				for _, op := range r.events {
-					if op.State != device.Queued && op.State != device.Running {
-						got = append(got, brief(op))
-					}
-				}
-				if fmt.Sprint(got) != fmt.Sprint(all) {
-					t.Errorf("the events are %q, want %q", got, all)
-				}
-				r.heard(time.Hour)
-				r.noMove()
-			})
-		})
-	}
-}
-
+// A disk that fails has an earlier state, in which what was given up since still runs.
 func TestTheWindowIsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := interrupted(t, 54*time.Second, devicetest.New()) // and the seconds before the end
@@ -177,34 +205,7 @@ func TestAMoveOfAnHourGoesOn(t *testing.T) {
 	})
 }
 
-func TestWithoutAWindowNothingGoesOn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := startRig(t, devicetest.New(), new(disk))
-		r.submit(home("ran"))
-		next := r.kill()
-		r = newRigWith(t, devicetest.New(), next, func(c *device.Config) { c.ResumeWindow = 0 })
-		r.start()
-		r.heard(time.Second)
-		r.noMove()
-		if got := brief(r.last("ran")); got != "ran interrupted interrupted" {
-			t.Error(got)
-		}
-	})
-}
-
-func TestWhatHasNoAttemptsLeftEndsAsInterrupted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := interrupted(t, time.Second, devicetest.New(), once(home("ran")), once(hotel("waited", "B")))
-		r.expect("ran interrupted interrupted", "waited retrying interrupted")
-		r.heard(time.Second)
-		r.arrive(1)
-		r.expect("waited running", "waited completed")
-		if op := r.last("ran"); op.Attempt != 1 {
-			t.Errorf("what ran ended with attempt %d", op.Attempt)
-		}
-	})
-}
-
+// It was halting when the process was killed.
 // An operation that is killed each time has as many attempts as any other.
 func TestBeingKilledUsesUpAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -224,32 +225,6 @@ func TestBeingKilledUsesUpAttempts(t *testing.T) {
 		r.heard(time.Second)
 		r.noMove()
 		if got := brief(r.last("1")); got != "1 interrupted interrupted" {
-			t.Error(got)
-		}
-	})
-}
-
-func TestARebootDoesNotGoOn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := interrupted(t, time.Second, devicetest.New(), home("ran"), reboot("reboot"), hotel("waited", "B"))
-		r.expect("ran retrying interrupted", "reboot interrupted interrupted", "waited retrying interrupted")
-		r.heard(time.Second)
-		r.arrive(1)
-		r.arrive(2)
-		if n := len(r.motor.Calls(devicetest.Reboot)); n != 0 {
-			t.Errorf("the servo was rebooted %d times", n)
-		}
-	})
-}
-
-func TestAMoveToAHotelThatIsGoneDoesNotGoOn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := startRig(t, devicetest.New(), new(disk))
-		r.submit(hotel("ran", "D"))
-		next := r.kill()
-		r = newRigWith(t, devicetest.New(), next, func(c *device.Config) { c.Carousel.Hotels = device.EvenlySpaced([]string{"A"}, 0, 1) })
-		r.start()
-		if got := brief(r.last("ran")); got != "ran interrupted interrupted" {
 			t.Error(got)
 		}
 	})

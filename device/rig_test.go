@@ -90,6 +90,7 @@ func newRigWith(t *testing.T, motor *devicetest.Motor, store device.Store, chang
 		QueueSize: queueSize,
 		Limits:    device.Limits{Temperature: 70, Current: 2000, MinVoltage: 10, MaxVoltage: 14},
 		Retries:   3, RetryDelay: 5 * time.Second, ResumeWindow: time.Minute,
+		Setup:   device.Setup{Port: "/dev/ttyUSB0", Baud: 57600, ID: 1, Speed: 50},
 		NewID:   newID(),
 		Now:     func() time.Time { return time.Now().Add(time.Duration(r.jump.Load())) },
 		Motor:   motor,

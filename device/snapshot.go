@@ -49,7 +49,8 @@ type Snapshot struct {
 	Hotel         *string    `json:"hotel"` // the one that faces the opening, give or take 5°
 	Angle         *Degrees   `json:"angle"` // 0 ≤ angle < 360, two decimals; null before the first contact
 	TargetAngle   *Degrees   `json:"target_angle"`
-	Speed         int        `json:"speed"` // profile velocity, 0.229 rpm
+	Speed         int        `json:"speed"`       // profile velocity, 0.229 rpm
+	SpeedLimit    *int       `json:"speed_limit"` // the highest that the servo follows; null before the first contact
 	Torque        bool       `json:"torque"`
 	EmergencyStop bool       `json:"emergency_stop"`
 	Connection    Connection `json:"connection"`
@@ -80,6 +81,9 @@ func (d *Device) look(motor MotorStatus) *Snapshot {
 		OperationsTotal: d.total,
 		UpdatedAt:       now(),
 	}
+	if motor.SpeedLimit > 0 {
+		s.SpeedLimit = &motor.SpeedLimit
+	}
 	if motor.Reading != nil {
 		angle := motor.Reading.Angle.Round()
 		s.Angle = &angle
@@ -107,11 +111,13 @@ func (d *Device) look(motor MotorStatus) *Snapshot {
 	return s
 }
 
+const waitsToGoOn = "Waiting until a stop would be heard, to go on after the interruption"
+
 func (d *Device) status(motor MotorStatus, s *Snapshot) (Status, string) {
 	warnings := append(d.warnings.list(), d.limits.warnings(motor)...)
 	switch {
 	case d.latched:
-		return StatusEStop, "Emergency stop: nothing moves until a reset"
+		return StatusEStop, strings.Join(append([]string{"Emergency stop: nothing moves until a reset"}, d.warnings.list()...), "; ")
 	case len(motor.HardwareError) > 0:
 		return StatusError, "The servo has switched itself off: " + strings.Join(motor.HardwareError, ", ")
 	case d.released || d.letsGo() || motor.Connection == Released:
@@ -125,11 +131,14 @@ func (d *Device) status(motor MotorStatus, s *Snapshot) (Status, string) {
 	case !motor.Torque && !d.rebooting():
 		return StatusError, "Torque is off: nothing moves until a reset switches it on"
 	case len(warnings) > 0:
+		if d.resuming() {
+			warnings = append([]string{waitsToGoOn}, warnings...)
+		}
 		return StatusDegraded, strings.Join(warnings, "; ")
 	case d.running != nil:
 		return StatusBusy, d.running.message()
 	case d.resuming():
-		return StatusBusy, "Waiting until a stop would be heard, to go on after the interruption"
+		return StatusBusy, waitsToGoOn
 	case s.Hotel != nil:
 		return StatusReady, "Ready at hotel " + *s.Hotel
 	case s.Angle != nil:

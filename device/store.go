@@ -8,10 +8,9 @@ import (
 )
 
 // A Store keeps what must outlive the process. A call may take as long as a disk takes: nothing that moves
-// or stops the carousel waits for it. Save is not called again before it has returned, but for a stop that
-// is pressed after Run has ended.
+// or stops the carousel waits for it. Save is not called again before it has returned.
 type Store interface {
-	// Load returns what was saved, before the device starts. A store that can only begin anew says why
+	// Load returns what was saved. It is called once, before the motor and the link run. A store that can only begin anew says why
 	// in Saved.Warning; an error keeps the device from starting.
 	Load() (Saved, error)
 	// Save makes the change durable, all of it or nothing, before it returns. What could not be saved is
@@ -27,6 +26,19 @@ type Standing struct {
 	Released bool `json:"released"`
 	// OperationsTotal counts the operations that have ended.
 	OperationsTotal uint64 `json:"operations_total"`
+	// Resuming says that what an earlier process has left still waits to go on: Away goes on counting from
+	// the last Save before.
+	Resuming bool `json:"resuming,omitempty"`
+	// Setup is the one that moves are for.
+	Setup Setup `json:"setup"`
+}
+
+// A Setup says which servo turns the carousel, and how fast.
+type Setup struct {
+	Port  string `json:"port"`
+	Baud  int    `json:"baud"` // bits a second
+	ID    int    `json:"id"`
+	Speed int    `json:"speed"` // profile velocity, 0.229 rpm
 }
 
 // Saved is what a device begins with.
@@ -37,8 +49,8 @@ type Saved struct {
 	Events []Event
 	// NextEvent is a sequence number that no event has had; 0 when there has been none.
 	NextEvent uint64
-	// Away is how long ago the last Save was, on the same boot of the machine; nil when it was another
-	// one, or cannot be known.
+	// Away is how long ago the last Save was that was not Resuming, on the same boot of the machine; nil when it was another
+	// one, when a later Save failed or took over two seconds, or when that cannot be known.
 	Away *time.Duration
 	// Warning is for people: what of the past could not be read; "" when everything was.
 	Warning string
@@ -53,6 +65,8 @@ type Record struct {
 	Accepted  uint64    `json:"accepted"`
 	Ended     uint64    `json:"ended"`
 	Operation Operation `json:"operation"`
+	// GivenUp says why an operation that has not ended is not to go on: it is being halted. nil when it may.
+	GivenUp *Error `json:"given_up,omitempty"`
 }
 
 // A Change is what is to be kept from now on.

@@ -3,9 +3,11 @@ package device_test
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/device/devicetest"
 )
 
 var errDisk = errors.New("no space left on device")
@@ -85,6 +87,39 @@ func TestALatchThatCouldNotBeStoredIsStoredLater(t *testing.T) {
 		d.fail(nil)
 		r.shutDown()
 		if saved, _ := d.Load(); !saved.Latched {
+			t.Error("the latch is not stored")
+		}
+	})
+}
+
+// late is a store that waits in a Save for what it finds in holds.
+type late struct {
+	device.Memory
+	holds chan chan struct{}
+}
+
+func (l *late) Save(c device.Change) error {
+	select {
+	case hold := <-l.holds:
+		<-hold
+	default:
+	}
+	return l.Memory.Save(c)
+}
+
+// The last Save of Run still hangs when the stop comes.
+func TestALatchAfterTheEndIsNotReplacedByAnOlderSave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, hold := &late{holds: make(chan chan struct{}, 1)}, make(chan struct{})
+		r := startRig(t, devicetest.New(), l)
+		r.leave = func() { l.holds <- hold }
+		r.cancel()
+		synctest.Wait()
+		go r.Stop(func() *device.Command { return &device.Command{ID: "stop", Name: device.StopOperation} })
+		synctest.Wait()
+		close(hold)
+		synctest.Wait()
+		if saved, _ := l.Load(); !saved.Latched {
 			t.Error("the latch is not stored")
 		}
 	})

@@ -14,7 +14,7 @@ type task struct {
 	move      Move
 	started   time.Time                   // the present attempt
 	wait      func(context.Context) error // of a schedule: for the end of its work
-	kept      Record                      // its place in the store; the operation in it is not set
+	kept      Record                      // its place in the store; what changes is not set in it
 	press     uint64                      // of a reset: the last press it releases
 	cancel    context.CancelFunc
 	givenUp   *Error        // why it is not to go on; nil when it may
@@ -44,7 +44,7 @@ func (d *Device) accept(c Command) {
 	}
 	if known := d.accepted.find(c.ID); known != nil {
 		if op := known.operation; op.Name != c.Name || !op.Parameters.same(c.Parameters) {
-			d.Reject(c, Errorf(CodeDuplicateID, "the id %q belongs to another operation, %s; give each operation its own", c.ID, op.Name))
+			d.Reject(c, Errorf(CodeDuplicateID, "the id %q belongs to another operation, %s with its own parameters; give each operation an id of its own", c.ID, op.Name))
 			return
 		}
 		d.repeat(known)
@@ -113,7 +113,7 @@ func (d *Device) expired(t *task) bool {
 
 // startNext starts the operation whose turn it is. One that cannot be carried out ends here.
 func (d *Device) startNext() {
-	for d.running == nil && len(d.queue) > 0 && d.mayGoOn() {
+	for d.running == nil && d.mayGoOn() && len(d.queue) > 0 {
 		t := d.queue[0]
 		d.queue[0] = nil
 		d.queue = d.queue[1:]
@@ -275,6 +275,7 @@ func (d *Device) giveUpRunning(reason *Error) {
 		d.end(t, Result{}, reason)
 	case t.givenUp == nil:
 		t.givenUp = reason
+		d.recorder.note(d.standing(), t.record())
 		t.cancel()
 	}
 }
@@ -352,11 +353,19 @@ func (d *Device) repeat(t *task) {
 	}
 }
 
-// record stores the operation as it is now, and has it published after.
-func (d *Device) record(t *task) {
+// record is what the store keeps of the task.
+func (t *task) record() Record {
 	record := t.kept
 	record.Operation = t.operation
-	d.recorder.record(d.standing(), record)
+	if record.Ended == 0 {
+		record.GivenUp = t.givenUp
+	}
+	return record
+}
+
+// record stores the operation as it is now, and has it published after.
+func (d *Device) record(t *task) {
+	d.recorder.record(d.standing(), t.record())
 	d.lastTime = latest(d.lastTime, now())
 	if d.observe != nil {
 		d.observe(t.operation)

@@ -143,10 +143,15 @@ func (w *walk) step() {
 // submit sends a command and waits for its answer, which a disk that hangs holds up.
 func (w *walk) submit(c device.Command) {
 	w.rig.submit(c)
+	w.waitForDisk()
+}
+
+// waitForDisk waits until nothing waits for a disk that is ill.
+func (w *walk) waitForDisk() {
 	if w.heal != nil {
 		time.Sleep(2100 * time.Millisecond)
-		w.settle()
 	}
+	w.settle()
 }
 
 // hear lets a stop be heard, or not.
@@ -295,7 +300,7 @@ func (w *walk) press() {
 		w.stop(id)
 		w.did("stop %s", id)
 	}
-	w.settle()
+	w.waitForDisk()
 	if !w.View().State.EmergencyStop {
 		w.t.Fatal("the stop has not latched")
 	}
@@ -387,14 +392,9 @@ func (w *walk) startAgain(next *disk, was bool) {
 	w.jump.Store(jump)
 	w.seen, w.moves = 0, 0
 	s := w.View().State
-	if ill { // what was not stored is not known
-		was, w.released = s.EmergencyStop, s.Connection == device.Released
-	}
-	if s.EmergencyStop != was {
-		w.t.Fatalf("after the restart latched is %v, want %v", s.EmergencyStop, was)
-	}
-	if got := s.Connection == device.Released; got != w.released {
-		w.t.Fatalf("after the restart released is %v, want %v", got, w.released)
+	released := s.Connection == device.Released
+	if !ill && (s.EmergencyStop != was || released != w.released) {
+		w.t.Fatalf("after the restart latched is %v, want %v; released %v, want %v", s.EmergencyStop, was, released, w.released)
 	}
 	w.checkReplay()
 	for _, op := range *w.View().Queue {
@@ -403,6 +403,7 @@ func (w *walk) startAgain(next *disk, was bool) {
 			w.t.Fatalf("%s goes on after %v, rebooted %v, latched %v, released %v", brief(op), away, next.rebooted, was, w.released)
 		}
 	}
+	w.released = released
 	if w.random.IntN(3) > 0 {
 		w.hear()
 	}

@@ -24,17 +24,19 @@ const (
 // A connection keeps a session with the broker going: it connects, and again after every loss.
 type connection struct {
 	log *slog.Logger
+	// ready returns when the time has come to connect, or ctx ends.
+	ready func(ctx context.Context)
 	// options returns fresh options for each session.
 	options func() *paho.ClientOptions
 	// session does the work while the connection is open, and calls up when that has begun. Its context
-	// ends with the connection.
-	session func(ctx context.Context, client paho.Client, up func()) error
+	// ends with the connection. Present says that the broker has kept the session since the last one.
+	session func(ctx context.Context, client paho.Client, present bool, up func()) error
 }
 
 // run connects until ctx ends. An outage is logged once, however many attempts it takes.
 func (c *connection) run(ctx context.Context) {
 	down := false
-	for ctx.Err() == nil {
+	for c.ready(ctx); ctx.Err() == nil; c.ready(ctx) {
 		err := c.once(ctx, func() {
 			c.log.Info("connected to the broker")
 			down = false
@@ -69,7 +71,7 @@ func (c *connection) once(ctx context.Context, up func()) error {
 			lose(fmt.Errorf("the connection was lost: %w", err))
 		})
 	client := paho.NewClient(options)
-	token := client.Connect()
+	token := client.Connect().(*paho.ConnectToken)
 	select {
 	case <-token.Done():
 	case <-ctx.Done():
@@ -83,7 +85,7 @@ func (c *connection) once(ctx context.Context, up func()) error {
 		return err
 	}
 	defer client.Disconnect(uint(disconnectTimeout.Milliseconds()))
-	err := c.session(sessionCtx, client, up)
+	err := c.session(sessionCtx, client, token.SessionPresent(), up)
 	if cause := context.Cause(sessionCtx); cause != nil {
 		return cause
 	}

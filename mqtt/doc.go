@@ -10,9 +10,11 @@
 //	Schedules.View     ──► T/schedules, retained: the newest only
 //	Device.Outbox      ──► T/operation: every event, in order, at least once
 //	Log                ──► T/log: what the process logs, when there is room
+//	discovery          ──► <prefix>/device/plate_resort/<device>/config, retained: the device in Home Assistant
 //	the connection     ──► T/availability, retained, with the will
 //
-// A topic that ends in /set is an input. Every other topic is published by the device.
+// A topic that ends in /set is an input. Every other topic is published by the device. AsyncAPI is the
+// document of them all.
 //
 // The emergency stop has a connection of its own, so that no flood on the other one and no full queue
 // in the broker holds it up. The commands are subscribed after the stop. A message handler decodes

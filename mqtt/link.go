@@ -16,7 +16,7 @@ import (
 	"github.com/plate-resort/plate-resort/device/payload"
 )
 
-// stopPatience is how long the commands wait for the stop's subscription, before they are subscribed
+// stopPatience is how long the commands wait for the stop's subscription, before they are connected
 // without it and with a warning.
 const stopPatience = 2 * time.Second
 
@@ -40,8 +40,10 @@ type Config struct {
 	// KeepCommands has the broker keep commands while the device is away (QoS 1 and 2); they are
 	// obeyed on return.
 	KeepCommands bool
-	Lines        *Log // what is published of the process's log
-	Log          *slog.Logger
+	// DiscoveryPrefix is where Home Assistant looks for devices; "" is not to be found.
+	DiscoveryPrefix string
+	Lines           *Log // what is published of the process's log
+	Log             *slog.Logger
 }
 
 // Schedules are those of the device.
@@ -78,7 +80,8 @@ func NewLink(c Config, d *device.Device, s Schedules) *Link {
 // Run keeps both connections going until ctx ends, and then takes leave of the broker.
 func (l *Link) Run(ctx context.Context) error {
 	stop := connection{
-		log: l.log.With("connection", "stop"),
+		log:   l.log.With("connection", "stop"),
+		ready: func(context.Context) {},
 		options: func() *paho.ClientOptions {
 			// A persistent session: a stop that was sent while the device was away comes on return.
 			return l.options("-stop").SetCleanSession(false).SetDefaultPublishHandler(l.pressed(stopWay))
@@ -86,7 +89,8 @@ func (l *Link) Run(ctx context.Context) error {
 		session: l.stopSession,
 	}
 	commands := connection{
-		log: l.log.With("connection", "commands"),
+		log:   l.log.With("connection", "commands"),
+		ready: l.awaitStop,
 		options: func() *paho.ClientOptions {
 			return l.options("").SetCleanSession(!l.config.KeepCommands).
 				SetDefaultPublishHandler(l.received).
@@ -124,7 +128,10 @@ func (l *Link) options(suffix string) *paho.ClientOptions {
 }
 
 // stopSession listens for the emergency stop.
-func (l *Link) stopSession(ctx context.Context, client paho.Client, up func()) error {
+func (l *Link) stopSession(ctx context.Context, client paho.Client, present bool, up func()) error {
+	if !present { // and with it a stop may be gone
+		l.device.StopMissed()
+	}
 	if err := subscribe(ctx, client, l.topics.Set(device.StopOperation), l.pressed(stopWay)); err != nil {
 		return err
 	}
@@ -139,8 +146,9 @@ func (l *Link) stopSession(ctx context.Context, client paho.Client, up func()) e
 	return nil
 }
 
-// commandSession listens for everything, and publishes.
-func (l *Link) commandSession(ctx context.Context, client paho.Client, up func()) error {
+// awaitStop returns when the stop has its subscription, or has waited for long enough. What the broker has
+// kept comes with the connection, before any subscription.
+func (l *Link) awaitStop(ctx context.Context) {
 	select {
 	case <-l.stopUp.is():
 	case <-time.After(stopPatience):
@@ -151,10 +159,15 @@ func (l *Link) commandSession(ctx context.Context, client paho.Client, up func()
 		default:
 		}
 	case <-ctx.Done():
-		return nil
 	}
+}
+
+// commandSession listens for everything, and publishes.
+func (l *Link) commandSession(ctx context.Context, client paho.Client, _ bool, up func()) error {
 	l.copies.lost(commandWay)
 	p := newPublisher(client, l.topics, l.device, l.schedules, l.config.Lines.lines, l.log)
+	p.announcement = newAnnouncement(discovery{l.topics, l.config.DeviceID, l.config.DiscoveryPrefix})
+	defer p.announcement.later.Stop()
 	err := l.serve(ctx, client, p, up)
 	if ctx.Err() != nil && client.IsConnectionOpen() { // the program ends, not the connection
 		return p.farewell()
@@ -183,6 +196,11 @@ func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up f
 		}
 	})
 	if err != nil && !errors.Is(err, errRefused) {
+		return err
+	}
+	if err := p.announcement.listen(ctx, client); errors.Is(err, errRefused) {
+		l.log.Warn("Home Assistant may not know the device after a restart, or know an old one", "error", err)
+	} else if err != nil {
 		return err
 	}
 	up()

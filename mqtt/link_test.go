@@ -53,6 +53,11 @@ type resort struct {
 }
 
 func newResort(t *testing.T, address string) resort {
+	return newDiscoveredResort(t, address, "")
+}
+
+// newDiscoveredResort is one with a discovery message under that prefix.
+func newDiscoveredResort(t *testing.T, address, prefix string) resort {
 	log := slog.New(slog.DiscardHandler)
 	servo := simulator.New(simulator.Config{Baud: 1_000_000})
 	m := motor.New(motor.Config{
@@ -82,7 +87,7 @@ func newResort(t *testing.T, address string) resort {
 	schedules := newFakeSchedules()
 	link := mqtt.NewLink(mqtt.Config{
 		Brokers: []string{"tcp://" + address}, BaseTopic: "plate-resort", DeviceID: "lab",
-		Keepalive: 15 * time.Second, Lines: mqtt.NewLog(), Log: log,
+		Keepalive: 15 * time.Second, DiscoveryPrefix: prefix, Lines: mqtt.NewLog(), Log: log,
 	}, d, schedules)
 	run(t, m.Run)
 	stopLink := run(t, link.Run)

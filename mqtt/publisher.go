@@ -39,6 +39,8 @@ type publisher struct {
 	sent     uint64    // the last event sent in this session
 	// sending are the messages that the broker has not acknowledged, which it does in their order.
 	sending []sending
+
+	announcement *announcement
 }
 
 // A retained is what a retained topic shows. Only the newest waits for the broker.
@@ -50,7 +52,8 @@ type retained struct {
 	unwritten bool // what it showed last could not be encoded
 }
 
-// A sending is a message on its way to the broker: an event or what a retained topic shows.
+// A sending is a message on its way to the broker: an event, what a retained topic shows, or the
+// announcement.
 type sending struct {
 	token    paho.Token
 	event    uint64 // its sequence number, or 0
@@ -76,6 +79,7 @@ func (p *publisher) run(ctx context.Context) error {
 	defer later.Stop()
 	p.reassert() // said first when everything current has been published
 	for {
+		p.announce()
 		wait := p.publishView()
 		p.publishEvents()
 		if wait > 0 {
@@ -94,6 +98,11 @@ func (p *publisher) run(ctx context.Context) error {
 			}
 		case <-p.offline:
 			p.client.Publish(p.topics.Availability(), 1, true, Online)
+		case <-p.announcement.later.C:
+		case <-p.announcement.born:
+			p.announcement.reborn()
+		case topic := <-p.announcement.stale:
+			p.client.Publish(topic, 1, true, "")
 		case line := <-p.lines:
 			p.client.Publish(p.topics.Log(), 0, false, line)
 		}
@@ -190,9 +199,10 @@ func (p *publisher) acknowledged() error {
 		return fmt.Errorf("publish: %w", err)
 	}
 	p.sending = p.sending[1:]
-	if s.retained != nil {
+	switch {
+	case s.retained != nil:
 		s.retained.sending = false
-	} else {
+	case s.event > 0:
 		p.device.Outbox().Delivered(s.event)
 	}
 	return nil

@@ -38,8 +38,8 @@ type contents struct {
 }
 
 // write makes the change.
-func write(tx *bbolt.Tx, c device.Change) error {
-	now := state{Format: format, Standing: c.Standing, NextEvent: c.NextEvent, Written: present()}
+func write(tx *bbolt.Tx, c device.Change, written moment) error {
+	now := state{Format: format, Standing: c.Standing, NextEvent: c.NextEvent, Written: written}
 	if err := put(tx, deviceBucket, stateKey, now); err != nil {
 		return err
 	}
@@ -96,24 +96,6 @@ func writeSchedules(tx *bbolt.Tx, schedules map[string]json.RawMessage) error {
 	return err
 }
 
-// read returns everything in the file, or nil when nothing was ever written.
-func read(tx *bbolt.Tx) (*contents, error) {
-	schedules, err := readSchedules(tx)
-	if err != nil {
-		return nil, err
-	}
-	saved, err := readDevice(tx)
-	switch {
-	case err != nil:
-		return nil, err
-	case saved != nil:
-		return &contents{*saved, schedules}, nil
-	case schedules != nil:
-		return &contents{schedules: schedules}, nil
-	}
-	return nil, nil
-}
-
 // readSchedules returns nil when there never were any.
 func readSchedules(tx *bbolt.Tx) (map[string]json.RawMessage, error) {
 	b := tx.Bucket(schedulesBucket)
@@ -127,8 +109,8 @@ func readSchedules(tx *bbolt.Tx) (map[string]json.RawMessage, error) {
 	})
 }
 
-// readDevice returns nil when the device was never written.
-func readDevice(tx *bbolt.Tx) (*device.Saved, error) {
+// readState returns what the file says of itself and of the device, or nil when nothing was ever written.
+func readState(tx *bbolt.Tx) (*state, error) {
 	b := tx.Bucket(deviceBucket)
 	if b == nil {
 		return nil, nil
@@ -140,8 +122,21 @@ func readDevice(tx *bbolt.Tx) (*device.Saved, error) {
 	if s.Format != format {
 		return nil, fmt.Errorf("its format is %d, and this program knows %d", s.Format, format)
 	}
-	saved := &device.Saved{Standing: s.Standing, NextEvent: s.NextEvent, Away: s.Written.ago()}
-	err := each(tx, operationsBucket, 4, func(key, value []byte) error {
+	return &s, nil
+}
+
+// read returns everything in the file, or nil when nothing was ever written.
+func read(tx *bbolt.Tx, s *state) (*contents, error) {
+	schedules, err := readSchedules(tx)
+	if err != nil || s == nil && schedules == nil {
+		return nil, err
+	}
+	saved := &contents{schedules: schedules}
+	if s == nil {
+		return saved, nil
+	}
+	saved.Saved = device.Saved{Standing: s.Standing, NextEvent: s.NextEvent, Away: s.Written.ago()}
+	err = each(tx, operationsBucket, 4, func(key, value []byte) error {
 		record := device.Record{Slot: int(binary.BigEndian.Uint32(key))}
 		err := decode(operationsBucket, value, &record)
 		saved.Records = append(saved.Records, record)

@@ -26,14 +26,17 @@ const (
 
 // A Journal is a device.Store, and one of schedules, in a directory of its own. It is safe for concurrent use.
 type Journal struct {
-	dir string
-	log *slog.Logger
+	dir  string
+	mark mark
+	log  *slog.Logger
 
 	mu    sync.Mutex
 	db    *bbolt.DB // nil while the file cannot be written
-	known bool      // what was in the file is loaded, or there was nothing
+	known bool      // what is in the file has been loaded
 	begun bool      // the device has begun with what was loaded
 	saved contents
+	// written is when the device was saved last that was not resuming.
+	written moment
 }
 
 var _ device.Store = (*Journal)(nil)
@@ -41,7 +44,7 @@ var _ device.Store = (*Journal)(nil)
 // Open opens the journal in a directory, which is made if it is missing, and reads it. The only error is
 // that another process has it. What else is wrong shows in what Load returns, and in the error of a Save.
 func Open(dir string, log *slog.Logger) (*Journal, error) {
-	j := &Journal{dir: dir, log: log}
+	j := &Journal{dir: dir, mark: markOf(dir), log: log}
 	if err := j.open(); errors.Is(err, errHeld) {
 		return nil, err
 	}
@@ -62,33 +65,43 @@ func (j *Journal) Load() (device.Saved, error) {
 func (j *Journal) LoadSchedules() (map[string]json.RawMessage, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.saved.schedules, nil
+	schedules := j.saved.schedules
+	j.saved.schedules = nil
+	return schedules, nil
 }
 
 // Save implements [device.Store].
 func (j *Journal) Save(c device.Change) error {
-	return j.update(func(tx *bbolt.Tx) error { return write(tx, c) })
+	return j.advise(j.mark.saving(func() error {
+		return j.update(func(tx *bbolt.Tx) error {
+			if !c.Resuming {
+				j.written = present()
+			}
+			return write(tx, c, j.written)
+		})
+	}))
 }
 
 // SaveSchedules keeps these in place of what it had of those names, all of them or none, before it returns;
-// nil deletes one.
+// nil deletes one. Of operations it says nothing, so it leaves the mark alone.
 func (j *Journal) SaveSchedules(schedules map[string]json.RawMessage) error {
-	return j.update(func(tx *bbolt.Tx) error { return writeSchedules(tx, schedules) })
+	return j.advise(j.update(func(tx *bbolt.Tx) error { return writeSchedules(tx, schedules) }))
 }
 
 func (j *Journal) update(write func(*bbolt.Tx) error) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.open(); err != nil {
-		return j.advise(err)
+		return err
 	}
-	return j.advise(guarded(func() error { return j.db.Update(write) }))
+	return guarded(func() error { return j.db.Update(write) })
 }
 
 // Close gives the journal to other processes. It does not wait for a Save that hangs, which keeps it until
 // the process has ended.
 func (j *Journal) Close() error {
 	if !j.mu.TryLock() {
+		j.mark.remove()
 		return errors.New("the journal is still being written")
 	}
 	defer j.mu.Unlock()
@@ -106,20 +119,25 @@ func (j *Journal) open() error {
 	if j.db != nil {
 		return nil
 	}
+	isNew, err := j.know()
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(j.dir, 0o700); err != nil {
 		return err
 	}
-	if err := j.know(); err != nil {
-		return err
-	}
 	db, err := j.openFile(false)
-	if isDamage(err) {
-		if err := j.putAside(err.Error()); err != nil {
+	if isDamage(err) && !isNew { // what is in it could be read
+		if err := j.putAside(err.Error(), j.saved, nothingUnknown); err != nil {
 			return err
 		}
-		db, err = j.openFile(false)
+		isNew = true
+		db, err = j.openNew()
 	}
 	if err != nil {
+		if isNew && !errors.Is(err, errHeld) {
+			_ = os.Remove(j.file(fileName)) // there is nothing in what there is of it
+		}
 		return err
 	}
 	syncDir(j.dir)
@@ -129,27 +147,57 @@ func (j *Journal) open() error {
 	return nil
 }
 
-// know loads what is in the file. What cannot be read is put aside, and so is a file that appears when the
-// device has begun without it, which is of an earlier life.
-func (j *Journal) know() error {
+// openNew begins a file with what was in the one that was put aside.
+func (j *Journal) openNew() (*bbolt.DB, error) {
+	db, err := j.openFile(false)
+	if err != nil || j.begun {
+		return db, err
+	}
+	c := device.Change{Standing: j.saved.Standing, Records: make(map[int]device.Record), Events: j.saved.Events, NextEvent: j.saved.NextEvent}
+	for _, r := range j.saved.Records {
+		c.Records[r.Slot] = r
+	}
+	err = guarded(func() error {
+		return db.Update(func(tx *bbolt.Tx) error {
+			return errors.Join(write(tx, c, j.written), writeSchedules(tx, j.saved.schedules))
+		})
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// know loads what is in the file, and reports whether there is nothing. What cannot be read is put aside, and
+// so is a file that appears when the device has begun without it, which is of an earlier life.
+func (j *Journal) know() (isNew bool, err error) {
 	if j.known {
-		return nil
+		return false, nil
 	}
 	saved, err := j.load()
 	switch {
+	case isDamage(err) && saved != nil:
+		err = j.putAside(err.Error(), *saved, operationsUnknown)
 	case isDamage(err):
-		err = j.putAside(err.Error())
-	case err == nil && j.begun && saved != nil:
-		err = j.putAside("it could not be read when the device began")
+		err = j.putAside(err.Error(), contents{}, allUnknown)
+	case err == nil && saved != nil && j.begun:
+		err = j.putAside("it could not be read when the device began", contents{}, allUnknown)
 	case err == nil && saved != nil:
-		j.saved = *saved
+		j.saved, j.known = *saved, true
+		return false, nil
 	}
-	j.known = err == nil
-	return err
+	if err != nil && !j.begun {
+		j.saved.Warning = fmt.Sprintf("What was stored before cannot be read, also not whether an emergency stop was latched: %v", j.advise(err))
+		if _, missing := os.Stat(j.file(fileName)); missing == nil {
+			j.saved.Latched = true // it is there to be known, and until then the safe side counts
+			j.saved.Warning += "; so one is taken for latched: reset it when it is safe to move"
+		}
+	}
+	return err == nil, err
 }
 
-// load reads the file; nil when there is nothing in it. It is opened for reading only: one on a read-only
-// disk can be read, and one that is damaged is not changed.
+// load reads the file; nil when there is nothing in it. Of a damaged one it may return how the device stood.
+// It is opened for reading only: one on a read-only disk can be read, and one that is damaged is not changed.
 func (j *Journal) load() (*contents, error) {
 	info, err := os.Stat(j.file(fileName))
 	if errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
@@ -162,26 +210,46 @@ func (j *Journal) load() (*contents, error) {
 	if err != nil {
 		return nil, err
 	}
+	var now *state
 	var saved *contents
 	err = guarded(func() error {
-		return db.View(func(tx *bbolt.Tx) error {
-			saved, err = read(tx)
+		return db.View(func(tx *bbolt.Tx) (err error) {
+			if now, err = readState(tx); err != nil {
+				return err
+			}
+			saved, err = read(tx, now)
 			return err
 		})
 	})
-	return saved, errors.Join(err, db.Close())
+	if err = errors.Join(err, db.Close()); err != nil && now != nil {
+		return &contents{Saved: device.Saved{Standing: now.Standing, NextEvent: now.NextEvent}}, err
+	}
+	if saved != nil && now != nil {
+		j.written = now.Written
+		if !j.mark.take() {
+			saved.Away = nil
+		}
+	}
+	return saved, err
 }
 
-// putAside renames the file, for people to look at, and has the device say so.
-func (j *Journal) putAside(reason string) error {
+// What is not known when a file has been put aside.
+const (
+	allUnknown        = ": what ran or waited is not known, nor whether an emergency stop was latched, and there are no schedules"
+	operationsUnknown = ": what ran or waited is not known, and there are no schedules"
+	nothingUnknown    = " with what was in it"
+)
+
+// putAside renames the file, for people to look at, goes on with what is kept of it, and has the device say so.
+func (j *Journal) putAside(reason string, keep contents, unknown string) error {
+	j.saved = keep
 	aside := j.file(fileName) + ".unreadable-" + time.Now().UTC().Format("20060102T150405.000Z")
 	if err := os.Rename(j.file(fileName), aside); err != nil {
 		return err
 	}
-	j.saved = contents{Saved: device.Saved{Warning: fmt.Sprintf(
-		"The journal was put aside as %s and a new one begun: what ran or waited is not known, nor whether an emergency stop was latched, and there are no schedules (%s)", aside, reason)}}
-	j.log.Error("the journal was put aside and a new one begun: what was in it is not known, nor whether an emergency stop was latched",
-		"path", aside, "reason", reason)
+	j.known = false
+	j.saved.Warning = fmt.Sprintf("The journal was put aside as %s and a new one begun%s (%s)", aside, unknown, reason)
+	j.log.Error("the journal was put aside and a new one begun"+unknown, "path", aside, "reason", reason)
 	return nil
 }
 

@@ -74,6 +74,27 @@ func TestANewJournalOnAFullDiskIsTriedAgain(t *testing.T) {
 	}
 }
 
+// There is room for a part of a new journal only.
+func TestWhatThereIsOfANewJournalIsNotPutAside(t *testing.T) {
+	dir := t.TempDir()
+	limit(t, 4096)
+	j, _ := open(t, dir)
+	for range 3 {
+		if err := j.Save(total(1)); err == nil {
+			t.Fatal("saved")
+		}
+	}
+	limit(t, unix.RLIM_INFINITY)
+	save(t, j, total(2))
+	shut(t, j)
+	if aside, _ := filepath.Glob(filepath.Join(dir, "*.unreadable-*")); len(aside) != 0 {
+		t.Errorf("put aside is %q", aside)
+	}
+	if _, saved := open(t, dir); saved.OperationsTotal != 2 || saved.Warning != "" {
+		t.Errorf("loaded is %+v", saved)
+	}
+}
+
 // unprivileged lets the calling goroutine meet file permissions though the test runs as root.
 func unprivileged() error {
 	if os.Getuid() != 0 {
@@ -135,4 +156,39 @@ func TestAJournalThatCannotBeWrittenIsReadAndTriedAgain(t *testing.T) {
 	if _, saved := open(t, dir); saved.OperationsTotal != 3 {
 		t.Errorf("loaded is %d, want 3", saved.OperationsTotal)
 	}
+}
+
+// What is there and cannot be read may be a latched stop: nothing moves until somebody has looked.
+func TestAStopIsTakenForLatchedInAJournalThatCannotBeRead(t *testing.T) {
+	dir, err := os.MkdirTemp("", "journal-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	j, _ := open(t, dir)
+	save(t, j, device.Change{NextEvent: 1})
+	shut(t, j)
+	for name, mode := range map[string]os.FileMode{dir: 0o755, filepath.Join(dir, "journal.db"): 0o000} {
+		if err := os.Chmod(name, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan struct{})
+	go func() { // on a thread of its own
+		defer close(done)
+		if err := unprivileged(); err != nil {
+			t.Error(err)
+			return
+		}
+		j, err := journal.Open(dir, quiet)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer j.Close()
+		if saved, _ := j.Load(); !saved.Latched || !strings.Contains(saved.Warning, "so one is taken for latched") {
+			t.Errorf("loaded is %+v", saved)
+		}
+	}()
+	<-done
 }

@@ -2,6 +2,7 @@ package journal_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -20,7 +21,17 @@ import (
 	"github.com/plate-resort/plate-resort/device/journal"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	marks, err := os.MkdirTemp("", "marks-")
+	if err != nil {
+		panic(err)
+	}
+	_ = os.Setenv("RUNTIME_DIRECTORY", marks)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(marks)
+		os.Exit(code)
+	}))
+}
 
 var quiet = slog.New(slog.DiscardHandler)
 
@@ -147,6 +158,70 @@ func TestAwayIsTheTimeSinceTheLastSave(t *testing.T) {
 	}
 }
 
+// What came after a Save that failed is not on disk, and may be a stop.
+func TestAwayIsNotKnownAfterASaveThatFailed(t *testing.T) {
+	dir := t.TempDir()
+	j, _ := open(t, dir)
+	save(t, j, total(1))
+	bad := record(0, 1, 0)
+	bad.Operation.QueuedAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) // JSON has no such year
+	if err := j.Save(device.Change{Records: records(bad)}); err == nil {
+		t.Fatal("saved")
+	}
+	shut(t, j)
+	j, saved := open(t, dir)
+	if saved.OperationsTotal != 1 || saved.Away != nil {
+		t.Errorf("loaded is %+v", saved)
+	}
+
+	save(t, j, total(2)) // the disk is well again
+	shut(t, j)
+	if _, saved := open(t, dir); saved.Away == nil {
+		t.Error("after a Save that succeeded it is not known either")
+	}
+}
+
+// The next process has to save itself before another one may rely on it.
+func TestAMarkCountsOnce(t *testing.T) {
+	dir := t.TempDir()
+	j, _ := open(t, dir)
+	save(t, j, total(1))
+	shut(t, j)
+	for i, want := range []bool{true, false} {
+		j, saved := open(t, dir)
+		if (saved.Away != nil) != want {
+			t.Errorf("start %d: away is %v, want one %v", i+1, saved.Away, want)
+		}
+		shut(t, j)
+	}
+}
+
+// What waits to go on has no more time because of a Save.
+func TestAwayGoesOnWhileTheDeviceIsResuming(t *testing.T) {
+	dir := t.TempDir()
+	j, _ := open(t, dir)
+	save(t, j, device.Change{})
+	began := time.Now()
+	for range 2 {
+		shut(t, j)
+		j, _ = open(t, dir)
+		save(t, j, device.Change{Standing: device.Standing{Resuming: true}})
+	}
+	least := time.Since(began)
+	save(t, j, device.Change{Standing: device.Standing{Resuming: true}})
+	shut(t, j)
+	j, saved := open(t, dir)
+	if saved.Away == nil || *saved.Away < least {
+		t.Errorf("away for %v, want at least %v", saved.Away, least)
+	}
+	began = time.Now()
+	save(t, j, device.Change{})
+	shut(t, j)
+	if _, saved := open(t, dir); saved.Away == nil || *saved.Away > time.Since(began) {
+		t.Errorf("when it is not resuming, away for %v", saved.Away)
+	}
+}
+
 func TestAnotherProcessIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	j, _ := open(t, dir)
@@ -180,7 +255,7 @@ func TestAnUnreadableFileIsPutAside(t *testing.T) {
 		for slot := range 200 {
 			all[slot] = record(slot, uint64(slot+1), 0)
 		}
-		save(t, j, device.Change{Records: all, Events: []device.Event{event(1)}, NextEvent: 2})
+		save(t, j, device.Change{Standing: device.Standing{Latched: true}, Records: all, Events: []device.Event{event(1)}, NextEvent: 2})
 		shut(t, j)
 		content, err := os.ReadFile(path)
 		if err != nil {
@@ -221,15 +296,15 @@ func TestAnUnreadableFileIsPutAside(t *testing.T) {
 			}
 			defer j.Close()
 			saved, err := j.Load()
-			if err != nil || len(saved.Records) != 0 || len(saved.Events) != 0 {
-				t.Errorf("loaded are %d operations, %v", len(saved.Records), err)
+			if err != nil || len(saved.Records) != 0 || len(saved.Events) != 0 || saved.Latched != (name == "values of noise") {
+				t.Errorf("loaded are %d operations, latched %v, %v", len(saved.Records), saved.Latched, err)
 			}
 			aside, _ := filepath.Glob(path + ".unreadable-*")
 			if len(aside) != 1 {
 				t.Fatalf("put aside is %q", aside)
 			}
 			for _, said := range []string{saved.Warning, log.String()} {
-				if !strings.Contains(said, aside[0]) || !strings.Contains(said, "emergency stop") {
+				if !strings.Contains(said, aside[0]) || strings.Contains(said, "emergency stop") == saved.Latched {
 					t.Errorf("said is %q", said)
 				}
 			}
@@ -243,6 +318,58 @@ func TestAnUnreadableFileIsPutAside(t *testing.T) {
 				t.Errorf("the new journal holds %+v", saved)
 			}
 		})
+	}
+}
+
+// The list of free pages is needed for writing only: with that damaged, everything can be read.
+func TestAFileThatCanOnlyBeReadIsPutAsideAndCopied(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "journal.db")
+	j, _ := open(t, dir)
+	change := device.Change{
+		Standing: device.Standing{Latched: true, Released: true, OperationsTotal: 9},
+		Records:  records(record(0, 1, 0), record(3, 2, 2)), Events: []device.Event{event(7)}, FirstEvent: 7, NextEvent: 8,
+	}
+	save(t, j, change)
+	shut(t, j)
+	damageFreelist(t, path)
+	j, saved := open(t, dir)
+	aside, _ := filepath.Glob(path + ".unreadable-*")
+	if len(aside) != 1 || !strings.Contains(saved.Warning, aside[0]+" and a new one begun with what was in it") {
+		t.Errorf("put aside is %q; said is %q", aside, saved.Warning)
+	}
+	if saved.Away == nil {
+		t.Error("it is not known how long the device was away")
+	}
+	shut(t, j)
+	_, again := open(t, dir)
+	for _, loaded := range []device.Saved{saved, again} {
+		want := device.Saved{Standing: change.Standing, Records: []device.Record{record(0, 1, 0), record(3, 2, 2)}, Events: change.Events, NextEvent: 8}
+		loaded.Warning = ""
+		if d := diff(want, loaded); d != "" {
+			t.Errorf("-saved +loaded\n%s", d)
+		}
+	}
+}
+
+// damageFreelist overwrites the page of a bbolt file that lists the free ones: the newer of the two meta pages
+// says which (https://pkg.go.dev/go.etcd.io/bbolt/internal/common#Meta).
+func damageFreelist(t *testing.T, path string) {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const header, freelist, transaction = 16, 32, 48 // where in a page the meta begins, and in that these
+	size, newer := os.Getpagesize(), 0
+	field := func(page, offset int) int { return int(binary.NativeEndian.Uint64(content[page+header+offset:])) }
+	if field(size, transaction) > field(0, transaction) {
+		newer = size
+	}
+	page := field(newer, freelist) * size
+	copy(content[page:page+size], bytes.Repeat([]byte{0xff}, size))
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -265,8 +392,8 @@ func TestADirectoryThatCannotBeMadeIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	j, saved := open(t, filepath.Join(parent, "lab"))
-	if d := diff(device.Saved{}, saved); d != "" {
-		t.Error(d)
+	if !strings.Contains(saved.Warning, "cannot be read") || !strings.Contains(saved.Warning, parent) {
+		t.Errorf("said is %q", saved.Warning)
 	}
 	err := j.Save(total(1))
 	if err == nil || !strings.Contains(err.Error(), parent) {
@@ -287,7 +414,7 @@ func TestAJournalThatAppearsLaterIsPutAside(t *testing.T) {
 	parent := filepath.Join(t.TempDir(), "state")
 	dir := filepath.Join(parent, "lab")
 	old, _ := open(t, dir)
-	save(t, old, device.Change{Records: records(record(0, 1, 0)), NextEvent: 1})
+	save(t, old, device.Change{Standing: device.Standing{Latched: true}, Records: records(record(0, 1, 0)), NextEvent: 1})
 	shut(t, old)
 	if err := os.Rename(parent, parent+"-hidden"); err != nil {
 		t.Fatal(err)
@@ -295,7 +422,10 @@ func TestAJournalThatAppearsLaterIsPutAside(t *testing.T) {
 	if err := os.WriteFile(parent, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	j, _ := open(t, dir)
+	j, saved := open(t, dir)
+	if !strings.Contains(saved.Warning, "also not whether an emergency stop was latched") {
+		t.Errorf("said is %q", saved.Warning)
+	}
 	if err := j.Save(device.Change{}); err == nil {
 		t.Fatal("saved")
 	}
@@ -307,7 +437,7 @@ func TestAJournalThatAppearsLaterIsPutAside(t *testing.T) {
 	}
 	save(t, j, device.Change{Records: records(record(1, 9, 0)), NextEvent: 1})
 	shut(t, j)
-	_, saved := open(t, dir)
+	_, saved = open(t, dir)
 	if d := diff([]device.Record{record(1, 9, 0)}, saved.Records); d != "" {
 		t.Errorf("-want +loaded\n%s", d)
 	}
