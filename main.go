@@ -3,6 +3,7 @@ package main
 
 import (
 	"os"
+	_ "time/tzdata" // the time zones of schedules, for systems that have none
 
 	"github.com/plate-resort/plate-resort/cmd"
 )

@@ -44,14 +44,9 @@ func Execute() int {
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "plate-resort",
-		Short: "Turns a carousel of microplate hotels on command of an MQTT broker",
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("there is no command %q\nSee: %s --help", args[0], c.CommandPath())}
-			}
-			return nil
-		},
+		Use:           "plate-resort",
+		Short:         "Turns a carousel of microplate hotels on command of an MQTT broker",
+		Args:          noSubcommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -59,13 +54,31 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\nSee: %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(newRun(), newDemo(), newSimulate(), newScan(), newSend(), newConfig(), newCheck(), newAsyncAPI())
+	root.AddCommand(newRun(), newDemo(), newSimulate(), newScan(), newSend(), newSchedule(), newConfig(), newCheck(), newAsyncAPI())
 	for _, c := range root.Commands() {
 		if c.Args == nil {
 			c.Args = noArguments
 		}
 	}
 	return root
+}
+
+// noSubcommand refuses what is no command below this one.
+func noSubcommand(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("there is no command %q\nSee: %s --help", args[0], c.CommandPath())}
+	}
+	return nil
+}
+
+// argumentCount refuses fewer arguments than least, and more than most.
+func argumentCount(least, most int, otherwise string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most {
+			return usageError{fmt.Errorf("%s\nSee: %s --help", otherwise, c.CommandPath())}
+		}
+		return nil
+	}
 }
 
 func noArguments(c *cobra.Command, args []string) error {

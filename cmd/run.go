@@ -17,6 +17,7 @@ import (
 	"github.com/plate-resort/plate-resort/motor"
 	"github.com/plate-resort/plate-resort/motor/dynamixel"
 	"github.com/plate-resort/plate-resort/mqtt"
+	"github.com/plate-resort/plate-resort/scheduler"
 )
 
 func newRun() *cobra.Command {
@@ -48,13 +49,23 @@ const gather = 3 * time.Millisecond
 // A store is what keeps a device's state until it is closed.
 type store interface {
 	device.Store
+	scheduler.Store
 	io.Closer
 }
 
+var _ store = (*journal.Journal)(nil)
+
 // A forgetful store keeps nothing.
-type forgetful struct{ device.Memory }
+type forgetful struct {
+	device.Memory
+	schedules
+}
+
+type schedules = scheduler.Memory
 
 func (*forgetful) Close() error { return nil }
+
+var _ mqtt.Schedules = (*scheduler.Scheduler)(nil)
 
 // serve runs one device until ctx ends. Then the device halts first, the broker is told, and the port
 // is closed.
@@ -97,7 +108,7 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, op
 		RetryDelay:   s.retryDelay,
 		ResumeWindow: s.resumeWindow,
 		Setup:        device.Setup{Port: s.port, Baud: s.baud, ID: int(s.id), Speed: s.speed},
-		NewID:        func() string { return ulid.Make().String() },
+		NewID:        newID,
 		Now:          time.Now,
 		Motor:        m,
 		Store:        kept,
@@ -109,6 +120,18 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, op
 	if err != nil {
 		return err
 	}
+	planner, err := scheduler.New(scheduler.Config{
+		Device: d,
+		Store:  kept,
+		NewID:  newID,
+		Now:    time.Now,
+		Gather: gather,
+		Log:    log.With("part", "scheduler"),
+	})
+	if err != nil {
+		return err
+	}
+	d.Observe(planner.Observe)
 	link := mqtt.NewLink(mqtt.Config{
 		Brokers:         s.brokers,
 		BaseTopic:       s.baseTopic,
@@ -121,12 +144,17 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, op
 		DiscoveryPrefix: s.discovery,
 		Lines:           lines,
 		Log:             log.With("part", "mqtt"),
-	}, d)
+	}, d, planner)
 
 	log.Info("plate-resort is starting", "device", s.deviceID, "brokers", s.brokers, "port", s.port)
 	defer start(m.Run)()
+	// The scheduler ends together with the device, which halts at once and then waits for the answers to the
+	// schedules that were set: they are stored by then, or were not taken.
+	defer start(func(context.Context) error { return planner.Run(ctx) })()
 	return d.Run(ctx, start(link.Run))
 }
+
+func newID() string { return ulid.Make().String() }
 
 // start runs something on a goroutine of its own. What it returns ends that, and waits for the end.
 func start(run func(context.Context) error) (stop func()) {

@@ -36,12 +36,7 @@ func newSend() *cobra.Command {
 		Example: "  plate-resort send hotel B\n" +
 			"  plate-resort send angle 90 --param tolerance=0.3 --param timeout_seconds=60\n" +
 			"  plate-resort send stop",
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) < 1 || len(args) > 2 {
-				return usageError{fmt.Errorf("give an operation and, where it takes one, a value\nSee: %s --help", c.CommandPath())}
-			}
-			return nil
-		},
+		Args: argumentCount(1, 2, "give an operation and, where it takes one, a value"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s := submission{name: device.Name(args[0]), value: strings.Join(args[1:], ""), id: ulid.Make().String(), out: c.OutOrStdout(), asJSON: asJSON}
 			if s.name == device.CancelOperation {
@@ -64,6 +59,7 @@ func newSend() *cobra.Command {
 			if err := r.awaitOnline(c.Context()); err != nil {
 				return err
 			}
+			s.topic = r.topics.Set(s.name)
 			return s.submit(c.Context(), r, !noWait)
 		},
 	}
@@ -87,6 +83,7 @@ type submission struct {
 	name    device.Name
 	value   string
 	id      string // "" for a cancel, whose id is the operation to cancel
+	topic   string
 	payload []byte
 	out     io.Writer
 	asJSON  bool
@@ -100,7 +97,7 @@ func (s submission) submit(ctx context.Context, r *remote, wait bool) error {
 	for {
 		if last == "" && (s.id != "" || !sent) { // with an id it may be sent again
 			sent = true
-			if err := r.await(ctx, r.client.Publish(r.topics.Set(s.name), 1, false, s.payload)); err != nil {
+			if err := r.await(ctx, r.client.Publish(s.topic, 1, false, s.payload)); err != nil {
 				return fmt.Errorf("send the operation: %w", err)
 			}
 		}

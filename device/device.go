@@ -60,6 +60,7 @@ type Device struct {
 	recorder   *recorder
 	outbox     *Outbox
 	warnings   *warnings
+	observe    func(Operation) // of everything that happens; may be nil
 	hearing    *hearing
 	window     time.Duration // of resuming
 
@@ -185,8 +186,13 @@ func (d *Device) Outbox() *Outbox { return d.outbox }
 // Warn sets the warning on a subject, which makes the device degraded; "" takes it back.
 func (d *Device) Warn(subject, message string) { d.warnings.set(subject, message) }
 
-// Submit hands a command to Run, in the order of the calls. It never waits. The answer is an event.
+// Submit hands a command to Run, in the order of the calls. It never waits. The answer is an event. A stop
+// signals the motor at once and is never refused, as one by [Device.Stop].
 func (d *Device) Submit(c Command) {
+	if c.Name == StopOperation {
+		d.signal(func() *Command { return &c })
+		return
+	}
 	if err := d.inbox.put(c); err != nil {
 		d.Reject(c, err)
 	}
@@ -198,11 +204,14 @@ func (d *Device) Reject(c Command, err *Error) {
 		c.ID = d.newID()
 	}
 	at := now()
-	answered := d.outbox.addRejection(Operation{
+	op := Operation{
 		ID: c.ID, Name: c.Name, Parameters: c.Parameters, Source: c.Source,
 		State: Rejected, QueuedAt: at, FinishedAt: &at, Error: err,
-	})
-	if answered {
+	}
+	if d.observe != nil {
+		d.observe(op)
+	}
+	if d.outbox.addRejection(op) {
 		d.log.Info("command rejected", "id", c.ID, "operation", c.Name, "error", err)
 	}
 }
@@ -212,11 +221,7 @@ func (d *Device) Reject(c Command, err *Error) {
 // for another copy of a press that has its answer: it is obeyed all the same, also after a reset, but
 // does not wait for the store.
 func (d *Device) Stop(command func() *Command) {
-	p := press{motor: d.motor.Stop(), saved: make(chan struct{})}
-	p.command = command()
-	if taken := d.inbox.press(p); !taken {
-		d.recorder.latchLate(p.saved)
-	}
+	p := d.signal(command)
 	if p.command == nil {
 		return
 	}
@@ -226,6 +231,16 @@ func (d *Device) Stop(command func() *Command) {
 	case <-p.saved:
 	case <-timeout.C:
 	}
+}
+
+// signal stops the motor, and hands the press to Run.
+func (d *Device) signal(command func() *Command) press {
+	p := press{motor: d.motor.Stop(), saved: make(chan struct{})}
+	p.command = command()
+	if taken := d.inbox.press(p); !taken {
+		d.recorder.latchLate(p.saved)
+	}
+	return p
 }
 
 // Run owns the state of the device until ctx ends. Then it halts what moves, ends what waits as

@@ -35,6 +35,8 @@ func (d *Device) startImmediate(t *task) {
 		work = d.connection(p)
 	case CancelOperation:
 		work = d.cancelTarget(*p.Target)
+	case ScheduleOperation:
+		work = func(ctx context.Context) (Result, error) { return Result{}, t.wait(ctx) }
 	}
 	ctx, cancel := context.WithTimeoutCause(context.Background(), seconds(p.TimeoutSeconds, immediateTimeout),
 		Errorf(CodeTimeout, "it was not done in time"))

@@ -46,8 +46,10 @@ type Command struct {
 	ID         string
 	Name       Name
 	Parameters Parameters
-	// Source says where the command came from: "mqtt".
+	// Source says where the command came from: "mqtt", or "schedule:" and the schedule's name.
 	Source string
+	// Work is what a [ScheduleOperation] does; nil of all others.
+	Work Work
 }
 
 // A State is where an operation is on its way.

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -29,6 +30,9 @@ type Parameters struct {
 	Reapply     *bool    `json:"reapply,omitempty"`      // of reboot: give it all settings again
 
 	Target *string `json:"id,omitempty"` // of cancel: the id of an operation, or "all"
+
+	Name     *string         `json:"name,omitempty"`     // of schedule: which
+	Schedule json.RawMessage `json:"schedule,omitempty"` // of schedule: what it is to be
 
 	// The options, as [Name.Options] lists them.
 
@@ -86,6 +90,9 @@ const (
 
 // validate checks the parameters against the carousel and the motor.
 func (d *Device) validate(c Command) *Error {
+	if c.Work != nil {
+		return nil // it knows itself
+	}
 	p := c.Parameters
 	if !c.Name.Known() {
 		return Errorf(CodeUnknownOperation, "there is no operation %q", c.Name)

@@ -3,6 +3,7 @@ package device
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -155,8 +156,11 @@ func (d *Device) refusal(name Name, motor MotorStatus) *Error {
 	if err := d.hindrance(name, motor); err != nil {
 		return err
 	}
-	if (name == RefreshOperation || name == SpeedOperation) && d.reads() >= maxReads {
+	if (name == RefreshOperation || name == SpeedOperation) && d.count(RefreshOperation, SpeedOperation) >= maxReads {
 		return Errorf(CodeQueueFull, "%d operations are reading or setting the motor already; send it again when they have ended", maxReads)
+	}
+	if name == ScheduleOperation && d.count(name) >= maxSchedules {
+		return Errorf(CodeQueueFull, "%d schedules are being stored already; send it again when that is done", maxSchedules)
 	}
 	if name.Queues() && len(d.queue) >= d.queueSize {
 		return Errorf(CodeQueueFull, "%d operations are waiting already; send it again when some have ended", len(d.queue))
@@ -164,10 +168,10 @@ func (d *Device) refusal(name Name, motor MotorStatus) *Error {
 	return nil
 }
 
-// reads counts the operations that have the motor read or set now.
-func (d *Device) reads() (n int) {
+// count returns how many operations of these names are under way.
+func (d *Device) count(names ...Name) (n int) {
 	for t := range d.underway {
-		if name := t.operation.Name; name == RefreshOperation || name == SpeedOperation {
+		if slices.Contains(names, t.operation.Name) {
 			n++
 		}
 	}
@@ -177,7 +181,7 @@ func (d *Device) reads() (n int) {
 // hindrance tells why the operation cannot be carried out now, or nil.
 func (d *Device) hindrance(name Name, motor MotorStatus) *Error {
 	switch name {
-	case StopOperation, ConnectionOperation, CancelOperation:
+	case StopOperation, ConnectionOperation, CancelOperation, ScheduleOperation:
 		return nil
 	}
 	switch {

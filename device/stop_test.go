@@ -217,3 +217,23 @@ func TestAStopBeforeRunIsLatchedWhenItRuns(t *testing.T) {
 		r.expect("stop completed")
 	})
 }
+
+// A schedule's stop does not wait behind commands, and there is always room for it.
+func TestAStopThatIsSubmittedSignalsTheMotorAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, devicetest.New(), new(device.Memory))
+		for range 300 { // more than wait for Run
+			r.Submit(home(""))
+		}
+		r.Submit(device.Command{ID: "stop", Name: device.StopOperation, Source: "schedule:evening"})
+		if !r.motor.Held() {
+			t.Error("the motor is not held before Run has looked at the stop")
+		}
+		r.start()
+		if op := r.last("stop"); op.State != device.Completed || op.Source != "schedule:evening" {
+			t.Errorf("the stop ended as %+v", op)
+		}
+		r.status(device.StatusEStop)
+		r.noMove()
+	})
+}

@@ -12,9 +12,10 @@ type task struct {
 	command   Command
 	operation Operation
 	move      Move
-	started   time.Time // the present attempt
-	kept      Record    // its place in the store; what changes is not set in it
-	press     uint64    // of a reset: the last press it releases
+	started   time.Time                   // the present attempt
+	wait      func(context.Context) error // of a schedule: for the end of its work
+	kept      Record                      // its place in the store; what changes is not set in it
+	press     uint64                      // of a reset: the last press it releases
 	cancel    context.CancelFunc
 	givenUp   *Error        // why it is not to go on; nil when it may
 	done      chan struct{} // closed when the goroutine of the present attempt has ended
@@ -37,10 +38,6 @@ func (t *task) message() string {
 
 // accept takes a command as an operation, or refuses it.
 func (d *Device) accept(c Command) {
-	if c.Name == StopOperation {
-		d.press(press{command: &c, motor: d.motor.Stop(), saved: make(chan struct{})})
-		return
-	}
 	if err := d.validate(c); err != nil {
 		d.Reject(c, err)
 		return
@@ -65,7 +62,16 @@ func (d *Device) accept(c Command) {
 		d.Reject(c, err)
 		return
 	}
+	var wait func(context.Context) error
+	if c.Work != nil {
+		var refusal *Error
+		if wait, refusal = c.Work(); refusal != nil {
+			d.Reject(c, refusal)
+			return
+		}
+	}
 	t := d.newTask(c)
+	t.wait = wait
 	d.accepted.add(t)
 	switch {
 	case d.expired(t):
@@ -361,4 +367,7 @@ func (t *task) record() Record {
 func (d *Device) record(t *task) {
 	d.recorder.record(d.standing(), t.record())
 	d.lastTime = latest(d.lastTime, now())
+	if d.observe != nil {
+		d.observe(t.operation)
+	}
 }

@@ -81,10 +81,10 @@ func (a *announcement) reborn() {
 }
 
 // announce publishes the discovery message if it is due, or else has later fire when it will be.
-func (p *publisher) announce() error {
+func (p *publisher) announce() {
 	a := p.announcement
 	if a.discovery.prefix == "" {
-		return nil
+		return
 	}
 	view := p.device.View()
 	now := servoOf(view)
@@ -92,15 +92,17 @@ func (p *publisher) announce() error {
 		a.due = time.Now().Add(announcePause)
 	}
 	if a.due.IsZero() {
-		return nil
+		return
 	}
 	if wait := time.Until(a.due); wait > 0 {
 		a.later.Reset(wait)
-		return nil
+		return
 	}
 	payload, err := json.Marshal(a.discovery.message(view))
 	if err != nil {
-		return err
+		p.log.Error("cannot encode the announcement", "error", err)
+		a.said, a.due = now, time.Time{}
+		return
 	}
 	p.sending = append(p.sending, sending{token: p.client.Publish(a.discovery.topic(), 1, true, payload)})
 	if a.again {
@@ -110,5 +112,4 @@ func (p *publisher) announce() error {
 		p.reassert()
 	}
 	a.said, a.due, a.again = now, time.Time{}, false
-	return nil
 }

@@ -4,8 +4,10 @@
 //	T = <base>/<device>
 //
 //	T/<operation>/set  ──► decode ──► Device.Submit, or Device.Reject
+//	T/schedules/…/set  ──► Schedules.Command ──► the same
 //	T/stop/set         ──► Device.Stop, on two connections
 //	Device.View        ──► T/state, T/health, T/queue, T/history, retained: the newest only
+//	Schedules.View     ──► T/schedules, retained: the newest only
 //	Device.Outbox      ──► T/operation: every event, in order, at least once
 //	Log                ──► T/log: what the process logs, when there is room
 //	discovery          ──► <prefix>/device/plate_resort/<device>/config, retained: the device in Home Assistant

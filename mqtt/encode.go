@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/device/payload"
 )
 
 // Encode makes the payload that asks for an operation: the reverse of what the device reads. The value
@@ -12,11 +13,11 @@ import (
 // people write them. An empty id leaves it to the device.
 func Encode(name device.Name, value string, parameters map[string]string, id string) ([]byte, error) {
 	if !name.Known() {
-		return nil, fmt.Errorf("there is no operation %q; there are %s", name, join(device.Names))
+		return nil, fmt.Errorf("there is no operation %q; there are %s", name, payload.Join(device.Names))
 	}
 	fields := make(map[string]json.RawMessage)
 	set := func(field, value string) error {
-		if kinds[field] == text || kinds[field] == instant || !json.Valid([]byte(value)) {
+		if payload.Kinds[field] == payload.Text || payload.Kinds[field] == payload.Instant || !json.Valid([]byte(value)) {
 			quoted, err := json.Marshal(value)
 			fields[field] = quoted
 			return err
@@ -43,15 +44,15 @@ func Encode(name device.Name, value string, parameters map[string]string, id str
 			return nil, err
 		}
 	}
-	payload, err := json.Marshal(fields)
+	text, err := json.Marshal(fields)
 	if err != nil {
 		return nil, err
 	}
 	if name == device.StopOperation { // which takes anything
-		return payload, nil
+		return text, nil
 	}
-	if _, err := decode(name, payload, false); err != nil {
+	if _, err := decode(name, text, false); err != nil {
 		return nil, err
 	}
-	return payload, nil
+	return text, nil
 }

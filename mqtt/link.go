@@ -13,6 +13,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/device/payload"
 )
 
 // stopPatience is how long the commands wait for the stop's subscription, before they are connected
@@ -21,6 +22,9 @@ const stopPatience = 2 * time.Second
 
 // motorPatience is how long the commands that the broker has kept wait for the first contact with the motor.
 const motorPatience = 10 * time.Second
+
+// source is where the commands come from that the link makes.
+const source = "mqtt"
 
 const stopWarning = "The emergency stop has lost its own connection to the broker; it shares that of the commands until it is back"
 
@@ -42,20 +46,32 @@ type Config struct {
 	Log             *slog.Logger
 }
 
+// Schedules are those of the device.
+type Schedules interface {
+	// Command makes the command that a message asks for on the input of the schedule of that name. After
+	// an error, which is a [device.Error], it holds what could be read for the answer. It never waits.
+	Command(name string, text []byte) (device.Command, error)
+	// View returns a pointer to what is published of them. Another pointer is another value.
+	View() any
+	// Changed receives after View has changed.
+	Changed() <-chan struct{}
+}
+
 // A Link connects one device with the broker.
 type Link struct {
-	config Config
-	topics Topics
-	device *device.Device
-	log    *slog.Logger
-	copies copies
-	stopUp *condition
+	config    Config
+	topics    Topics
+	device    *device.Device
+	schedules Schedules
+	log       *slog.Logger
+	copies    copies
+	stopUp    *condition
 }
 
 // NewLink makes the link; Run connects it.
-func NewLink(c Config, d *device.Device) *Link {
+func NewLink(c Config, d *device.Device, s Schedules) *Link {
 	return &Link{
-		config: c, device: d, log: c.Log,
+		config: c, device: d, schedules: s, log: c.Log,
 		topics: NewTopics(c.BaseTopic, c.DeviceID),
 		stopUp: newCondition(),
 	}
@@ -149,7 +165,7 @@ func (l *Link) awaitStop(ctx context.Context) {
 // commandSession listens for everything, and publishes.
 func (l *Link) commandSession(ctx context.Context, client paho.Client, _ bool, up func()) error {
 	l.copies.lost(commandWay)
-	p := newPublisher(client, l.topics, l.device, l.config.Lines.lines)
+	p := newPublisher(client, l.topics, l.device, l.schedules, l.config.Lines.lines, l.log)
 	p.announcement = newAnnouncement(discovery{l.topics, l.config.DeviceID, l.config.DiscoveryPrefix})
 	defer p.announcement.later.Stop()
 	err := l.serve(ctx, client, p, up)
@@ -161,18 +177,20 @@ func (l *Link) commandSession(ctx context.Context, client paho.Client, _ bool, u
 
 // serve subscribes to the inputs, and publishes until ctx ends.
 func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up func()) error {
-	err := subscribe(ctx, client, l.topics.inputs(), l.received)
-	switch {
-	case errors.Is(err, errRefused):
-		l.log.Error("no commands will come", "error", err)
-		l.device.Warn("inputs", err.Error())
-	case err != nil:
-		return err
-	default:
-		l.device.Warn("inputs", "")
+	for _, input := range l.topics.inputs() {
+		subject := "input " + input
+		switch err := subscribe(ctx, client, input, l.received); {
+		case errors.Is(err, errRefused):
+			l.log.Error("no commands will come", "error", err)
+			l.device.Warn(subject, err.Error())
+		case err != nil:
+			return err
+		default:
+			l.device.Warn(subject, "")
+		}
 	}
 	// The will of a connection that the broker has only now found dead can come after our online.
-	err = subscribe(ctx, client, l.topics.Availability(), func(_ paho.Client, m paho.Message) {
+	err := subscribe(ctx, client, l.topics.Availability(), func(_ paho.Client, m paho.Message) {
 		if string(m.Payload()) != Online && !m.Retained() {
 			p.reassert()
 		}
@@ -191,15 +209,21 @@ func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up f
 
 // received handles a message on the connection of the commands. It never waits, but for a stop.
 func (l *Link) received(client paho.Client, m paho.Message) {
-	name, ok := l.topics.operation(m.Topic())
-	if !ok {
+	name, isInput := l.topics.operation(m.Topic())
+	schedule, isSchedule := l.topics.schedule(m.Topic())
+	var command device.Command
+	var err error
+	switch {
+	case !isInput:
 		return // of an earlier session: our own availability
-	}
-	if name == device.StopOperation {
+	case isSchedule:
+		command, err = decodeSchedule(l.schedules, schedule, m.Payload(), m.Retained())
+	case name == device.StopOperation:
 		l.pressed(commandWay)(client, m)
 		return
+	default:
+		command, err = decode(name, m.Payload(), m.Retained())
 	}
-	command, err := decode(name, m.Payload(), m.Retained())
 	var refusal *device.Error
 	switch {
 	case err == nil:
@@ -228,13 +252,13 @@ func (l *Link) pressed(w way) paho.MessageHandler {
 }
 
 // stopCommand is the command of a stop, with the id if one can be read.
-func stopCommand(payload []byte) *device.Command {
-	c := &device.Command{Name: device.StopOperation, Source: "mqtt"}
+func stopCommand(text []byte) *device.Command {
+	c := &device.Command{Name: device.StopOperation, Source: source}
 	var object struct {
 		ID json.RawMessage `json:"id"`
 	}
-	if len(payload) <= maxPayload && json.Unmarshal(payload, &object) == nil && object.ID != nil {
-		_ = decodeID(c, object.ID) // without a good id the device makes one
+	if len(text) <= maxPayload && json.Unmarshal(text, &object) == nil && object.ID != nil {
+		c.ID, _ = payload.ID(object.ID) // without a good id the device makes one
 	}
 	return c
 }

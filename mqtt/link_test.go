@@ -49,6 +49,7 @@ type resort struct {
 	device     *device.Device
 	stopDevice func()
 	stopLink   func()
+	schedules  *fakeSchedules
 }
 
 func newResort(t *testing.T, address string) resort {
@@ -83,13 +84,14 @@ func newDiscoveredResort(t *testing.T, address, prefix string) resort {
 	if err != nil {
 		t.Fatal(err)
 	}
+	schedules := newFakeSchedules()
 	link := mqtt.NewLink(mqtt.Config{
 		Brokers: []string{"tcp://" + address}, BaseTopic: "plate-resort", DeviceID: "lab",
 		Keepalive: 15 * time.Second, DiscoveryPrefix: prefix, Lines: mqtt.NewLog(), Log: log,
-	}, d)
+	}, d, schedules)
 	run(t, m.Run)
 	stopLink := run(t, link.Run)
-	return resort{d, run(t, func(ctx context.Context) error { return d.Run(ctx, func() {}) }), stopLink}
+	return resort{d, run(t, func(ctx context.Context) error { return d.Run(ctx, func() {}) }), stopLink, schedules}
 }
 
 func listen(t *testing.T, address string) *broker.Broker {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -25,10 +26,12 @@ const (
 
 // A publisher sends what the device has to say, in one session.
 type publisher struct {
-	client paho.Client
-	topics Topics
-	device *device.Device
-	log    <-chan []byte
+	client    paho.Client
+	topics    Topics
+	device    *device.Device
+	schedules Schedules
+	lines     <-chan []byte
+	log       *slog.Logger
 
 	offline  chan struct{} // receives when somebody has published that the device is away
 	retained []*retained
@@ -46,6 +49,7 @@ type retained struct {
 	value     func(*device.View) any // a pointer: another one is another value
 	published any
 	sending   bool // the broker has not acknowledged it
+	unwritten bool // what it showed last could not be encoded
 }
 
 // A sending is a message on its way to the broker: an event, what a retained topic shows, or the
@@ -56,14 +60,15 @@ type sending struct {
 	retained *retained
 }
 
-func newPublisher(client paho.Client, topics Topics, d *device.Device, log <-chan []byte) *publisher {
+func newPublisher(client paho.Client, topics Topics, d *device.Device, s Schedules, lines <-chan []byte, log *slog.Logger) *publisher {
 	return &publisher{
-		client: client, topics: topics, device: d, log: log, offline: make(chan struct{}, 1),
+		client: client, topics: topics, device: d, schedules: s, lines: lines, log: log, offline: make(chan struct{}, 1),
 		retained: []*retained{
 			{topic: topics.State(), value: func(v *device.View) any { return v.State }},
 			{topic: topics.Health(), value: func(v *device.View) any { return v.Health }},
 			{topic: topics.Queue(), value: func(v *device.View) any { return v.Queue }},
 			{topic: topics.History(), value: func(v *device.View) any { return v.History }},
+			{topic: topics.Schedules(), value: func(*device.View) any { return s.View() }},
 		},
 	}
 }
@@ -74,16 +79,9 @@ func (p *publisher) run(ctx context.Context) error {
 	defer later.Stop()
 	p.reassert() // said first when everything current has been published
 	for {
-		if err := p.announce(); err != nil {
-			return err
-		}
-		wait, err := p.publishView()
-		if err != nil {
-			return err
-		}
-		if err := p.publishEvents(); err != nil {
-			return err
-		}
+		p.announce()
+		wait := p.publishView()
+		p.publishEvents()
 		if wait > 0 {
 			later.Reset(wait)
 		}
@@ -91,6 +89,7 @@ func (p *publisher) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-p.device.Changed():
+		case <-p.schedules.Changed():
 		case <-p.device.Outbox().Added():
 		case <-later.C:
 		case <-p.oldest():
@@ -104,7 +103,7 @@ func (p *publisher) run(ctx context.Context) error {
 			p.announcement.reborn()
 		case topic := <-p.announcement.stale:
 			p.client.Publish(topic, 1, true, "")
-		case line := <-p.log:
+		case line := <-p.lines:
 			p.client.Publish(p.topics.Log(), 0, false, line)
 		}
 	}
@@ -120,7 +119,7 @@ func (p *publisher) reassert() {
 
 // publishView publishes what has changed, each topic when the broker has taken its last message. The
 // state of a turning carousel may have to wait.
-func (p *publisher) publishView() (wait time.Duration, err error) {
+func (p *publisher) publishView() (wait time.Duration) {
 	view := p.device.View()
 	for _, r := range p.retained {
 		if r.sending || r.value(view) == r.published {
@@ -131,11 +130,9 @@ func (p *publisher) publishView() (wait time.Duration, err error) {
 				continue
 			}
 		}
-		if err := p.publish(r, view); err != nil {
-			return 0, err
-		}
+		p.publish(r, view)
 	}
-	return wait, nil
+	return wait
 }
 
 // stateWait is how long a state must wait for its turn. What people act on goes at once; angles, and
@@ -156,30 +153,36 @@ func phase(s *device.Snapshot) string {
 	return string(s.Operation.State) + " " + s.Operation.ID
 }
 
-func (p *publisher) publish(r *retained, view *device.View) error {
+// publish publishes what a topic shows now. What cannot be encoded leaves what the topic showed before: all else
+// goes on.
+func (p *publisher) publish(r *retained, view *device.View) {
 	value := r.value(view)
 	payload, err := json.Marshal(value)
+	r.published = value
 	if err != nil {
-		return fmt.Errorf("encode %s: %w", r.topic, err)
+		if !r.unwritten {
+			p.log.Error("cannot encode what a topic shows", "topic", r.topic, "error", err)
+		}
+		r.unwritten = true
+		return
 	}
-	r.published, r.sending = value, true
+	r.sending, r.unwritten = true, false
 	if value == any(view.State) {
 		p.stateAt = time.Now()
 	}
 	p.sending = append(p.sending, sending{token: p.client.Publish(r.topic, 1, true, payload), retained: r})
-	return nil
 }
 
-func (p *publisher) publishEvents() error {
+func (p *publisher) publishEvents() {
 	for _, e := range p.device.Outbox().After(p.sent, max(0, window-len(p.sending))) {
+		p.sent = e.Sequence
 		payload, err := json.Marshal(e)
 		if err != nil {
-			return fmt.Errorf("encode an operation: %w", err)
+			p.log.Error("cannot encode an operation", "id", e.Operation.ID, "error", err)
+			continue
 		}
-		p.sent = e.Sequence
 		p.sending = append(p.sending, sending{token: p.client.Publish(p.topics.Operation(), 1, false, payload), event: e.Sequence})
 	}
-	return nil
 }
 
 // oldest receives when the oldest message on its way is acknowledged.
@@ -210,9 +213,7 @@ func (p *publisher) farewell() error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), farewellTimeout, errFarewell)
 	defer cancel()
 	for {
-		if err := p.publishEvents(); err != nil {
-			return err
-		}
+		p.publishEvents()
 		if len(p.sending) == 0 {
 			break
 		}
@@ -226,9 +227,7 @@ func (p *publisher) farewell() error {
 	view := p.device.View()
 	for _, r := range p.retained {
 		if r.value(view) != r.published {
-			if err := p.publish(r, view); err != nil {
-				return err
-			}
+			p.publish(r, view)
 		}
 	}
 	// Acknowledgements come in the order of the messages: the last one stands for all.

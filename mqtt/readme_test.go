@@ -50,6 +50,8 @@ func TestReadmeListsEveryInputWithItsFields(t *testing.T) {
 	for _, name := range device.Names {
 		want = append(want, append([]string{strings.Replace(NewTopics("", "").Set(name), "/", "T", 1)}, name.Fields()...))
 	}
+	// The fields of a schedule have a table of their own.
+	want = append(want, []string{strings.Replace(NewTopics("", "").SetSchedule("<name>"), "/", "T", 1)})
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-the code's table +the README's\n%s", diff)
 	}
@@ -65,7 +67,7 @@ func TestReadmeListsEveryTopicThatIsPublished(t *testing.T) {
 	topics := NewTopics("", "")
 	want := []string{
 		topics.Availability(), topics.State(), topics.Health(), topics.Operation(),
-		topics.Queue(), topics.History(), topics.Log(),
+		topics.Queue(), topics.History(), topics.Schedules(), topics.Log(),
 	}
 	for i := range want {
 		want[i] = strings.Replace(want[i], "/", "T", 1)
@@ -93,7 +95,7 @@ func TestReadmeNamesTheOptions(t *testing.T) {
 func TestReadmeGivesBarePayloadsThatWork(t *testing.T) {
 	for _, row := range readmeRows(t) {
 		topic, ok := strings.CutSuffix(codes(row[0])[0], "/set")
-		if !ok {
+		if !ok || len(codes(row[1])) == 0 {
 			continue
 		}
 		name := device.Name(strings.TrimPrefix(topic, "T/"))

@@ -53,7 +53,7 @@ func startFake(t *testing.T, address string, keepCommands bool, saved device.Sav
 	link := mqtt.NewLink(mqtt.Config{
 		Brokers: []string{"tcp://" + address}, BaseTopic: "plate-resort", DeviceID: "lab",
 		Keepalive: 15 * time.Second, KeepCommands: keepCommands, Lines: mqtt.NewLog(), Log: log,
-	}, d)
+	}, d, newFakeSchedules())
 	stopLink := run(t, link.Run)
 	stopDevice := run(t, func(ctx context.Context) error { return d.Run(ctx, func() {}) })
 	return m, func() {

@@ -29,6 +29,9 @@ func (t Topics) Queue() string { return t.root + "/queue" }
 // History holds the last operations that have ended.
 func (t Topics) History() string { return t.root + "/history" }
 
+// Schedules holds the schedules by name.
+func (t Topics) Schedules() string { return t.root + "/schedules" }
+
 // Log carries the lines of the process's log.
 func (t Topics) Log() string { return t.root + "/log" }
 
@@ -38,8 +41,18 @@ func (t Topics) Operation() string { return t.root + "/operation" }
 // Set is the input of an operation.
 func (t Topics) Set(name device.Name) string { return t.root + "/" + string(name) + "/set" }
 
-// inputs is the subscription that covers every input.
-func (t Topics) inputs() string { return t.root + "/+/set" }
+// SetSchedule is the input of a schedule.
+func (t Topics) SetSchedule(name string) string { return t.Schedules() + "/" + name + "/set" }
+
+// inputs are the subscriptions that cover every input.
+func (t Topics) inputs() []string { return []string{t.root + "/+/set", t.SetSchedule("+")} }
+
+// schedule returns the name of the schedule whose input the topic is.
+func (t Topics) schedule(topic string) (name string, ok bool) {
+	level, isInput := strings.CutSuffix(topic, "/set")
+	name, ok = strings.CutPrefix(level, t.Schedules()+"/")
+	return name, ok && isInput
+}
 
 // operation returns the name of the operation whose input the topic is.
 func (t Topics) operation(topic string) (name device.Name, ok bool) {

@@ -1,9 +1,11 @@
-// Package journal keeps on disk what a device must not forget: a [device.Store] in a bbolt file.
+// Package journal keeps on disk what a device must not forget: a [device.Store], and a store of schedules, in a
+// bbolt file.
 //
 //	<directory>/journal.db
 //	  device       state     → how the device stands, and when that was written
 //	  operations   slot      → one operation: the 1,000 accepted last at least, and all that have not ended
 //	  events       sequence  → one event that the broker has not acknowledged: the latest, as many as the device keeps
+//	  schedules    name      → one schedule, as the scheduler writes it
 //	<directory>/pid          the process that has the journal
 //	<directory>/journal.db.unreadable-<time>   one that was put aside
 //	<memory>/plate-resort-<hash of the directory>   a mark that the last Save has succeeded, in time

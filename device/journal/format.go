@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -17,6 +18,7 @@ var (
 	deviceBucket     = []byte("device")
 	operationsBucket = []byte("operations")
 	eventsBucket     = []byte("events")
+	schedulesBucket  = []byte("schedules")
 
 	stateKey = []byte("state")
 )
@@ -27,6 +29,12 @@ type state struct {
 	device.Standing
 	NextEvent uint64 `json:"next_event"`
 	Written   moment `json:"written"`
+}
+
+// contents are everything that a journal keeps.
+type contents struct {
+	device.Saved
+	schedules map[string]json.RawMessage
 }
 
 // write makes the change.
@@ -72,6 +80,35 @@ func put(tx *bbolt.Tx, bucket, key []byte, value any) error {
 
 func sequenceKey(sequence uint64) []byte { return binary.BigEndian.AppendUint64(nil, sequence) }
 
+// writeSchedules makes the changes; nil deletes.
+func writeSchedules(tx *bbolt.Tx, schedules map[string]json.RawMessage) error {
+	b, err := tx.CreateBucketIfNotExists(schedulesBucket)
+	for name, content := range schedules {
+		switch {
+		case err != nil:
+			return err
+		case content == nil:
+			err = b.Delete([]byte(name))
+		default:
+			err = b.Put([]byte(name), content)
+		}
+	}
+	return err
+}
+
+// readSchedules returns nil when there never were any.
+func readSchedules(tx *bbolt.Tx) (map[string]json.RawMessage, error) {
+	b := tx.Bucket(schedulesBucket)
+	if b == nil {
+		return nil, nil
+	}
+	schedules := make(map[string]json.RawMessage)
+	return schedules, b.ForEach(func(name, content []byte) error {
+		schedules[string(name)] = bytes.Clone(content)
+		return nil
+	})
+}
+
 // readState returns what the file says of itself and of the device, or nil when nothing was ever written.
 func readState(tx *bbolt.Tx) (*state, error) {
 	b := tx.Bucket(deviceBucket)
@@ -88,10 +125,18 @@ func readState(tx *bbolt.Tx) (*state, error) {
 	return &s, nil
 }
 
-// read returns everything in the file.
-func read(tx *bbolt.Tx, s state) (*device.Saved, error) {
-	saved := &device.Saved{Standing: s.Standing, NextEvent: s.NextEvent, Away: s.Written.ago()}
-	err := each(tx, operationsBucket, 4, func(key, value []byte) error {
+// read returns everything in the file, or nil when nothing was ever written.
+func read(tx *bbolt.Tx, s *state) (*contents, error) {
+	schedules, err := readSchedules(tx)
+	if err != nil || s == nil && schedules == nil {
+		return nil, err
+	}
+	saved := &contents{schedules: schedules}
+	if s == nil {
+		return saved, nil
+	}
+	saved.Saved = device.Saved{Standing: s.Standing, NextEvent: s.NextEvent, Away: s.Written.ago()}
+	err = each(tx, operationsBucket, 4, func(key, value []byte) error {
 		record := device.Record{Slot: int(binary.BigEndian.Uint32(key))}
 		err := decode(operationsBucket, value, &record)
 		saved.Records = append(saved.Records, record)

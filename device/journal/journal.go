@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,7 +24,7 @@ const (
 	lockTimeout = 500 * time.Millisecond
 )
 
-// A Journal is a device.Store in a directory of its own. It is safe for concurrent use.
+// A Journal is a device.Store, and one of schedules, in a directory of its own. It is safe for concurrent use.
 type Journal struct {
 	dir  string
 	mark mark
@@ -33,7 +34,7 @@ type Journal struct {
 	db    *bbolt.DB // nil while the file cannot be written
 	known bool      // what is in the file has been loaded
 	begun bool      // the device has begun with what was loaded
-	saved device.Saved
+	saved contents
 	// written is when the device was saved last that was not resuming.
 	written moment
 }
@@ -55,31 +56,45 @@ func Open(dir string, log *slog.Logger) (*Journal, error) {
 func (j *Journal) Load() (device.Saved, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	saved := j.saved
-	j.saved = device.Saved{} // it is not small
+	saved := j.saved.Saved
+	j.saved.Saved = device.Saved{} // it is not small
 	return saved, nil
+}
+
+// LoadSchedules returns the schedules that were saved, by name, once. It never fails, as Load.
+func (j *Journal) LoadSchedules() (map[string]json.RawMessage, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	schedules := j.saved.schedules
+	j.saved.schedules = nil
+	return schedules, nil
 }
 
 // Save implements [device.Store].
 func (j *Journal) Save(c device.Change) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
 	return j.advise(j.mark.saving(func() error {
-		if err := j.open(); err != nil {
-			return err
-		}
-		return guarded(func() error {
-			written := j.written
+		return j.update(func(tx *bbolt.Tx) error {
 			if !c.Resuming {
-				written = present()
+				j.written = present()
 			}
-			err := j.db.Update(func(tx *bbolt.Tx) error { return write(tx, c, written) })
-			if err == nil {
-				j.written = written
-			}
-			return err
+			return write(tx, c, j.written)
 		})
 	}))
+}
+
+// SaveSchedules keeps these in place of what it had of those names, all of them or none, before it returns;
+// nil deletes one. Of operations it says nothing, so it leaves the mark alone.
+func (j *Journal) SaveSchedules(schedules map[string]json.RawMessage) error {
+	return j.advise(j.update(func(tx *bbolt.Tx) error { return writeSchedules(tx, schedules) }))
+}
+
+func (j *Journal) update(write func(*bbolt.Tx) error) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.open(); err != nil {
+		return err
+	}
+	return guarded(func() error { return j.db.Update(write) })
 }
 
 // Close gives the journal to other processes. It does not wait for a Save that hangs, which keeps it until
@@ -143,7 +158,9 @@ func (j *Journal) openNew() (*bbolt.DB, error) {
 		c.Records[r.Slot] = r
 	}
 	err = guarded(func() error {
-		return db.Update(func(tx *bbolt.Tx) error { return write(tx, c, j.written) })
+		return db.Update(func(tx *bbolt.Tx) error {
+			return errors.Join(write(tx, c, j.written), writeSchedules(tx, j.saved.schedules))
+		})
 	})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -162,9 +179,9 @@ func (j *Journal) know() (isNew bool, err error) {
 	case isDamage(err) && saved != nil:
 		err = j.putAside(err.Error(), *saved, operationsUnknown)
 	case isDamage(err):
-		err = j.putAside(err.Error(), device.Saved{}, allUnknown)
+		err = j.putAside(err.Error(), contents{}, allUnknown)
 	case err == nil && saved != nil && j.begun:
-		err = j.putAside("it could not be read when the device began", device.Saved{}, allUnknown)
+		err = j.putAside("it could not be read when the device began", contents{}, allUnknown)
 	case err == nil && saved != nil:
 		j.saved, j.known = *saved, true
 		return false, nil
@@ -181,7 +198,7 @@ func (j *Journal) know() (isNew bool, err error) {
 
 // load reads the file; nil when there is nothing in it. Of a damaged one it may return how the device stood.
 // It is opened for reading only: one on a read-only disk can be read, and one that is damaged is not changed.
-func (j *Journal) load() (*device.Saved, error) {
+func (j *Journal) load() (*contents, error) {
 	info, err := os.Stat(j.file(fileName))
 	if errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
 		return nil, nil
@@ -194,20 +211,20 @@ func (j *Journal) load() (*device.Saved, error) {
 		return nil, err
 	}
 	var now *state
-	var saved *device.Saved
+	var saved *contents
 	err = guarded(func() error {
 		return db.View(func(tx *bbolt.Tx) (err error) {
-			if now, err = readState(tx); now == nil || err != nil {
+			if now, err = readState(tx); err != nil {
 				return err
 			}
-			saved, err = read(tx, *now)
+			saved, err = read(tx, now)
 			return err
 		})
 	})
 	if err = errors.Join(err, db.Close()); err != nil && now != nil {
-		return &device.Saved{Standing: now.Standing, NextEvent: now.NextEvent}, err
+		return &contents{Saved: device.Saved{Standing: now.Standing, NextEvent: now.NextEvent}}, err
 	}
-	if saved != nil {
+	if saved != nil && now != nil {
 		j.written = now.Written
 		if !j.mark.take() {
 			saved.Away = nil
@@ -218,13 +235,13 @@ func (j *Journal) load() (*device.Saved, error) {
 
 // What is not known when a file has been put aside.
 const (
-	allUnknown        = ": what ran or waited is not known, nor whether an emergency stop was latched"
-	operationsUnknown = ": what ran or waited is not known"
+	allUnknown        = ": what ran or waited is not known, nor whether an emergency stop was latched, and there are no schedules"
+	operationsUnknown = ": what ran or waited is not known, and there are no schedules"
 	nothingUnknown    = " with what was in it"
 )
 
 // putAside renames the file, for people to look at, goes on with what is kept of it, and has the device say so.
-func (j *Journal) putAside(reason string, keep device.Saved, unknown string) error {
+func (j *Journal) putAside(reason string, keep contents, unknown string) error {
 	j.saved = keep
 	aside := j.file(fileName) + ".unreadable-" + time.Now().UTC().Format("20060102T150405.000Z")
 	if err := os.Rename(j.file(fileName), aside); err != nil {

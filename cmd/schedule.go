@@ -1,0 +1,277 @@
+package cmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/device/payload"
+	"github.com/plate-resort/plate-resort/mqtt"
+	"github.com/plate-resort/plate-resort/scheduler"
+)
+
+// shownRuns is how many of its next runs a schedule is shown with before it is sent.
+const shownRuns = 5
+
+func newSchedule() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "schedule",
+		Short: "Show, set and delete what a device does at set times",
+		Long: "Show, set and delete what a device does at set times. The schedules are kept on the device, and run\n" +
+			"there whether the broker is reached or not.",
+		Args: noSubcommand,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newScheduleList(), newScheduleSet(), newScheduleDelete(), newScheduleEnable(false), newScheduleEnable(true))
+	return c
+}
+
+func newScheduleSet() *cobra.Command {
+	var (
+		flags      remoteFlags
+		when       whenFlags
+		parameters map[string]string
+		asJSON     bool
+	)
+	c := &cobra.Command{
+		Use:   "set NAME OPERATION [VALUE]",
+		Short: "Set a schedule, in place of the one of that name",
+		Long: "Set a schedule, in place of the one of that name, after showing its next runs by this machine's clock.\n" +
+			"The same again changes nothing. Where the device goes on with a period that it has, it is asked for its\n" +
+			"next runs, after its answer.\n\n" +
+			"Operations: " + payload.Join(scheduler.Operations),
+		Example: "  plate-resort schedule set morning --cron '0 8 * * 1-5' --timezone America/Toronto hotel A\n" +
+			"  plate-resort schedule set look --every 10m refresh\n" +
+			"  plate-resort schedule set tonight --at 2026-11-23T20:00:00-05:00 home",
+		Args: argumentCount(2, 3, "give a name, an operation and, where it takes one, a value"),
+		RunE: func(c *cobra.Command, args []string) error {
+			operation := device.Name(args[1])
+			content, err := when.schedule(operation, strings.Join(args[2:], ""), parameters)
+			if err == nil {
+				err = scheduler.CheckName(args[0])
+			}
+			if err != nil {
+				return usageError{err}
+			}
+			s, err := decodeFields(content)
+			if err == nil {
+				_, err = nextRuns(s)
+			}
+			if err != nil {
+				return usageError{err}
+			}
+			keeps := false
+			if s.EverySeconds != nil {
+				schedules, _, err := flags.schedules(c.Context(), func(scheduler.View) bool { return true })
+				if err != nil {
+					return err
+				}
+				keeps = hasPeriod(schedules[args[0]], s)
+			}
+			return flags.setAndShow(c, args[0], content, s, keeps, asJSON)
+		},
+	}
+	flags.add(c)
+	c.Flags().StringVar(&when.cron, "cron", "", "five fields, minute, hour, day of the month, month and day of the week, or @daily and its like")
+	c.Flags().DurationVar(&when.every, "every", 0, "a period, such as 90s or 12h")
+	c.Flags().StringVar(&when.at, "at", "", "a time, such as 2026-11-23T08:00:00Z: once")
+	c.Flags().StringVar(&when.timezone, "timezone", "UTC", "the time zone of --cron, such as America/Toronto")
+	c.Flags().StringVar((*string)(&when.overlap), "overlap", string(scheduler.Skip), "skip or queue: what becomes of a run while the last one has not ended")
+	c.Flags().StringToStringVar(&parameters, "param", nil, "a further parameter of the operation, `name=value`; may be given several times")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the next runs and the events as JSON lines")
+	return c
+}
+
+func newScheduleDelete() *cobra.Command {
+	var flags remoteFlags
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "delete NAME",
+		Short: "Delete a schedule; what it has begun goes on",
+		Args:  argumentCount(1, 1, "give the name of a schedule"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := scheduler.CheckName(args[0]); err != nil {
+				return usageError{err}
+			}
+			return flags.setSchedule(c, args[0], map[string]any{"delete": true}, asJSON)
+		},
+	}
+	flags.add(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "print the events as JSON lines")
+	return c
+}
+
+// newScheduleEnable makes pause and resume.
+func newScheduleEnable(enabled bool) *cobra.Command {
+	var flags remoteFlags
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "pause NAME",
+		Short: "Keep a schedule, and do not run it",
+		Args:  argumentCount(1, 1, "give the name of a schedule"),
+		RunE: func(c *cobra.Command, args []string) error {
+			schedules, _, err := flags.schedules(c.Context(), func(scheduler.View) bool { return true })
+			if err != nil {
+				return err
+			}
+			status := schedules[args[0]]
+			if status == nil {
+				return fmt.Errorf("there is no schedule %q", args[0])
+			}
+			s := status.Schedule
+			s.Enabled = enabled
+			content, err := fieldsOf(s)
+			if err != nil {
+				return err
+			}
+			if !enabled {
+				return flags.setSchedule(c, args[0], content, asJSON)
+			}
+			return flags.setAndShow(c, args[0], content, s, s.EverySeconds != nil, asJSON)
+		},
+	}
+	if enabled {
+		c.Use, c.Short = "resume NAME", "Run a schedule again that was paused"
+	}
+	flags.add(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "print the next runs and the events as JSON lines")
+	return c
+}
+
+// whenFlags are the flags of a schedule.
+type whenFlags struct {
+	cron, at, timezone string
+	every              time.Duration
+	overlap            scheduler.Overlap
+}
+
+// schedule returns the fields of a schedule.
+func (w whenFlags) schedule(operation device.Name, value string, parameters map[string]string) (map[string]any, error) {
+	command, err := mqtt.Encode(operation, value, parameters, "")
+	if err != nil {
+		return nil, err
+	}
+	fields := map[string]any{
+		"timezone": w.timezone, "overlap": w.overlap, "operation": operation, "parameters": json.RawMessage(command),
+	}
+	if w.cron != "" {
+		fields["cron"] = w.cron
+	}
+	if w.at != "" {
+		fields["at"] = w.at
+	}
+	if w.every != 0 {
+		if w.every%time.Second != 0 {
+			return nil, fmt.Errorf("--every is %v; it must be whole seconds", w.every)
+		}
+		fields["every_seconds"] = int(w.every.Seconds())
+	}
+	if len(fields) == 4 {
+		return nil, fmt.Errorf("say when: --cron, --every or --at")
+	}
+	return fields, nil
+}
+
+// fieldsOf returns the fields of a schedule as it is sent.
+func fieldsOf(s scheduler.Schedule) (fields map[string]any, err error) {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	return fields, json.Unmarshal(text, &fields)
+}
+
+// decodeFields refuses a schedule that no device would take.
+func decodeFields(fields map[string]any) (scheduler.Schedule, error) {
+	text, err := json.Marshal(fields)
+	if err != nil {
+		return scheduler.Schedule{}, err
+	}
+	return scheduler.Decode(text)
+}
+
+// nextRuns returns the next runs if the schedule is set now. It refuses one that would never run.
+func nextRuns(s scheduler.Schedule) ([]time.Time, error) {
+	runs := s.Runs(time.Now(), shownRuns)
+	if len(runs) == 0 {
+		return nil, fmt.Errorf("it would never run: %s has passed", s.At.Format(time.RFC3339))
+	}
+	return runs, nil
+}
+
+// hasPeriod reports whether a schedule of the device has the period of another one, which then goes on.
+func hasPeriod(status *scheduler.Status, s scheduler.Schedule) bool {
+	return status != nil && status.EverySeconds != nil && *status.EverySeconds == *s.EverySeconds
+}
+
+// setAndShow shows the next runs by this machine's clock, and sends the schedule. Where the device keeps the period
+// it alone knows them: then it is asked after the answer.
+func (f *remoteFlags) setAndShow(c *cobra.Command, name string, fields map[string]any, s scheduler.Schedule, keeps, asJSON bool) error {
+	if !keeps {
+		runs, err := nextRuns(s)
+		if err != nil {
+			return err
+		}
+		if err := showRuns(c.OutOrStdout(), s, runs, asJSON); err != nil {
+			return err
+		}
+	}
+	if err := f.setSchedule(c, name, fields, asJSON); err != nil || !keeps {
+		return err
+	}
+	schedules, _, err := f.schedules(c.Context(), func(v scheduler.View) bool {
+		return hasPeriod(v[name], s) && v[name].NextRun != nil
+	})
+	if err != nil {
+		return err
+	}
+	next := *schedules[name].NextRun
+	return showRuns(c.OutOrStdout(), s, append([]time.Time{next}, s.Runs(next, shownRuns-1)...), asJSON)
+}
+
+// showRuns prints the next runs.
+func showRuns(out io.Writer, s scheduler.Schedule, runs []time.Time, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(out).Encode(map[string]any{"next_runs": runs})
+	}
+	fmt.Fprintln(out, "Next runs:")
+	for _, at := range runs {
+		fmt.Fprintln(out, " ", inZone(s, at))
+	}
+	return nil
+}
+
+// inZone writes a time for people, in the time zone of the schedule.
+func inZone(s scheduler.Schedule, at time.Time) string {
+	zone, err := time.LoadLocation(s.Timezone)
+	if err != nil { // one that this machine does not know
+		zone = time.UTC
+	}
+	return at.In(zone).Format("Mon 2006-01-02 15:04:05 MST")
+}
+
+// setSchedule sends the fields of a schedule, and waits for the answer.
+func (f *remoteFlags) setSchedule(c *cobra.Command, name string, fields map[string]any, asJSON bool) error {
+	s := submission{name: device.ScheduleOperation, id: ulid.Make().String(), out: c.OutOrStdout(), asJSON: asJSON}
+	fields["id"] = s.id
+	var err error
+	if s.payload, err = json.Marshal(fields); err != nil {
+		return err
+	}
+	r, err := f.connect(c.Context(), func(t mqtt.Topics) []string { return []string{t.Availability(), t.Operation()} })
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	if err := r.awaitOnline(c.Context()); err != nil {
+		return err
+	}
+	s.topic = r.topics.SetSchedule(name)
+	return s.submit(c.Context(), r, true)
+}
