@@ -82,6 +82,9 @@ func (c Carousel) Validate() error {
 		errs = append(errs, fmt.Errorf("a hotel has %d rooms, must be at least 1", c.RoomsPerHotel))
 	}
 	for i, h := range c.Hotels {
+		if strings.EqualFold(h.Name, "none") {
+			errs = append(errs, fmt.Errorf("a hotel cannot be called %q, which for Home Assistant means that there is none", h.Name))
+		}
 		if h.Name == "" || strings.ContainsAny(h.Name, " \t\r\n,:{}\"") {
 			errs = append(errs, fmt.Errorf("hotel name %q must not be empty nor contain space, comma, colon, brace or quote", h.Name))
 		}

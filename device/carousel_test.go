@@ -124,6 +124,7 @@ func TestACarouselIsValidated(t *testing.T) {
 		{"whole turn", named(device.Hotel{Name: "A", Angle: 360}), []string{`hotel "A" is at 360`}},
 		{"negative", named(device.Hotel{Name: "A", Angle: -1}), []string{`hotel "A" is at -1`}},
 		{"no number", named(device.Hotel{Name: "A", Angle: device.Degrees(math.NaN())}), []string{`hotel "A" is at NaN`}},
+		{"none", named(device.Hotel{Name: "None", Angle: 0}), []string{`a hotel cannot be called "None"`}},
 		{"twice", named(device.Hotel{Name: "A", Angle: 0}, device.Hotel{Name: "A", Angle: 90}), []string{`hotel "A" is named twice`}},
 		{"too close", named(device.Hotel{Name: "A", Angle: 355}, device.Hotel{Name: "B", Angle: 4}), []string{`hotels "A" and "B" are 9.00° apart`}},
 		{"several", named(device.Hotel{Name: "A", Angle: 400}, device.Hotel{Name: "", Angle: 90}), []string{`hotel "A" is at 400`, `hotel name ""`}},

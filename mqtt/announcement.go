@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -13,6 +14,8 @@ const (
 	// announcePause is how long what has changed waits for more to change, before the discovery message is
 	// published: Home Assistant may lose an update that comes while it is busy with the last one.
 	announcePause = time.Second
+	// contactPatience is how long the first message waits for the motor to be found, which it is about.
+	contactPatience = 5 * time.Second
 	// birthSpread is the longest that the message waits after Home Assistant's birth, so that not all
 	// devices speak at once.
 	birthSpread = 2 * time.Second
@@ -22,6 +25,7 @@ const (
 type announcement struct {
 	discovery discovery
 	said      servo     // what the last message was made for
+	begun     time.Time
 	due       time.Time // zero when nothing is to be said
 	later     *time.Timer
 	again     bool // everything else is published again with it
@@ -31,7 +35,7 @@ type announcement struct {
 }
 
 func newAnnouncement(d discovery) *announcement {
-	a := &announcement{discovery: d, later: time.NewTimer(0), born: make(chan struct{}, 1), stale: make(chan string, 10)}
+	a := &announcement{discovery: d, begun: time.Now(), later: time.NewTimer(0), born: make(chan struct{}, 1), stale: make(chan string, 10)}
 	if d.prefix != "" {
 		a.due = time.Now().Add(announcePause)
 	}
@@ -40,11 +44,11 @@ func newAnnouncement(d discovery) *announcement {
 
 // listen subscribes to Home Assistant's birth, and to what there is under other prefixes of one level.
 func (a *announcement) listen(ctx context.Context, client paho.Client) error {
-	err := subscribe(ctx, client, "+"+a.discovery.below(), a.earlier)
-	if err == nil && a.discovery.prefix != "" {
+	var err error
+	if a.discovery.prefix != "" {
 		err = subscribe(ctx, client, a.discovery.birth(), a.birth)
 	}
-	return err
+	return errors.Join(err, subscribe(ctx, client, "+"+a.discovery.below(), a.earlier))
 }
 
 // birth handles what Home Assistant says of itself.
@@ -94,7 +98,11 @@ func (p *publisher) announce() {
 	if a.due.IsZero() {
 		return
 	}
-	if wait := time.Until(a.due); wait > 0 {
+	wait := time.Until(a.due)
+	if unknown := (servo{}); now == unknown && a.said == unknown {
+		wait = max(wait, time.Until(a.begun.Add(contactPatience)))
+	}
+	if wait > 0 {
 		a.later.Reset(wait)
 		return
 	}
