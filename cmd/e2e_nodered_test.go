@@ -101,16 +101,27 @@ func (n *nodeRED) importFlow(t *testing.T, b *broker, variables map[string]strin
 	return f
 }
 
-// inject presses the button of the inject node of that name.
-func (n *nodeRED) inject(t *testing.T, f flow, name string) {
+// inject presses the button of the inject node of that name; with properties, its message has them instead of its own.
+func (n *nodeRED) inject(t *testing.T, f flow, name string, properties ...property) {
 	t.Helper()
 	for _, node := range f {
 		if node["type"] == "inject" && node["name"] == name {
-			n.request(t, "POST", fmt.Sprint("/inject/", node["id"]), map[string]any{})
+			body := map[string]any{}
+			if properties != nil {
+				body["__user_inject_props__"] = properties
+			}
+			n.request(t, "POST", fmt.Sprint("/inject/", node["id"]), body)
 			return
 		}
 	}
 	t.Fatalf("the flow has no inject node %q", name)
+}
+
+// A property is one of an injected message: its name, its value, and the value's type in Node-RED's words.
+type property struct {
+	Name  string `json:"p"`
+	Value string `json:"v"`
+	Type  string `json:"vt"`
 }
 
 // A progress is what the flow says of a run.
@@ -150,11 +161,20 @@ func with(variables map[string]string, name, value string) map[string]string {
 func TestNodeRED(t *testing.T) {
 	t.Parallel()
 	d := newDevice(t, brisk)
-	runs := d.broker.watch(t, "lab/run")
+	runs, commands := d.broker.watch(t, "lab/run"), d.broker.watch(t, d.topic("hotel/set"))
 	n := startNodeRED(t)
 	f := n.importFlow(t, d.broker, labTopic)
+	n.inject(t, f, "Scan by hand", property{"run", "stale", "str"}) // what is not of a run that goes on is not told
+	started := time.Now()
 	n.inject(t, f, "Start")
 	first := runs.progress(t, "running", "hotel A")
+	commands.until(t, "set", "command that expires when nobody waits for it any more", func(m message) bool {
+		c := decode[struct {
+			ExpiresAt time.Time `json:"expires_at"`
+		}](t, m)
+		left := c.ExpiresAt.Sub(started)
+		return 119*time.Second < left && left < 120*time.Second+patience
+	})
 	if op := d.watch.event(t); op.State != "completed" || op.Result.Hotel != "A" || !strings.HasPrefix(op.ID, "node-red-") {
 		t.Errorf("the first move was %+v", op)
 	}
@@ -162,6 +182,7 @@ func TestNodeRED(t *testing.T) {
 	n.inject(t, f, "Start") // is refused, and changes nothing
 	n.process.awaitText(t, "run "+first.Run+" has not ended")
 	d.do(t, "home", `{"id": "somebody else's"}`, "somebody else's")
+	n.inject(t, f, "Scan by hand", property{"payload", "old", "str"}, property{"retain", "true", "bool"})
 	d.broker.publish(t, "lab/scanner/barcode", "plate-17")
 	if r := runs.progress(t, "running", "hotel B"); r.Scan != "plate-17" {
 		t.Errorf("the scan is %v", r.Scan)

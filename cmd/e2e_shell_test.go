@@ -46,7 +46,15 @@ func TestShellExamples(t *testing.T) {
 		}
 		run("move.sh", `exit status 1: rejected: the emergency stop is latched.*`, "A")
 	}
+	d.servo.kill(t)
+	d.watch.state(t, "loss of the servo", func(s state) bool { return s.Connection != "connected" })
+	run("stop.sh", `exit status 1: failed: .*`)
 	d.shutDown(t)
 	run("state.sh", `exit status 1: offline`)
 	run("move.sh", `exit status 1: the device is offline`, "A")
+	run("stop.sh", `exit status 1: the device is offline: nothing says that its torque is off`)
+	env[0] = "PORT=" + freePort(t)
+	for script, argument := range map[string]string{"state.sh": "", "move.sh": "A", "stop.sh": "", "health.sh": "1", "watch.sh": ""} {
+		run(script, `exit status 1: (?s:.*)the broker 127\.0\.0\.1:\d+ cannot be reached`, argument)
+	}
 }

@@ -106,3 +106,25 @@ func TestHomeAssistantAutomationsAreWhole(t *testing.T) {
 		}
 	}
 }
+
+// Of a device that is degraded the status does not say whether it is busy.
+func TestHomeAssistantParksOnlyWhenReady(t *testing.T) {
+	automations := readYAML[[]struct {
+		ID         string
+		Conditions []struct {
+			EntityID string `yaml:"entity_id"`
+			State    any
+		}
+	}](t, examples+"automations.yaml")
+	for _, a := range automations {
+		for _, c := range a.Conditions {
+			if a.ID == "plate_resort_lab_park" && c.EntityID == "sensor.plate_resort_lab_status" {
+				if c.State != "ready" {
+					t.Errorf("the carousel is parked when it is %v", c.State)
+				}
+				return
+			}
+		}
+	}
+	t.Error("the carousel is parked whatever its status")
+}

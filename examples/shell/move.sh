@@ -11,7 +11,8 @@ answers=$(mktemp -d)/answers
 mkfifo "$answers"
 mosquitto_sub $broker -q 1 -W 120 -F '%t %p' -t "$device/operation" -t "$device/availability" >"$answers" &
 sub=$!
-trap 'kill -9 $sub; rm -r "$(dirname "$answers")"' EXIT
+trap 'kill -9 $sub 2>/dev/null || :; rm -r "$(dirname "$answers")"' EXIT
+trap 'exit 1' INT TERM
 
 while read -r topic payload; do
 	case $topic:$payload in
@@ -38,5 +39,11 @@ while read -r topic payload; do
 		;;
 	esac
 done <"$answers"
-echo "no end within 120 s" >&2
+status=0
+wait $sub || status=$?
+if [ $status -eq 27 ]; then # its timeout
+	echo "no end within 120 s" >&2
+else
+	echo "the broker ${BROKER:-localhost}:${PORT:-1883} cannot be reached" >&2
+fi
 exit 1

@@ -1,18 +1,53 @@
 #!/bin/sh
 # Emergency stop, and wait until the torque is off: stop.sh
+# Exits with 0 when it is, and with 1 and the reason when it is not, or when nobody says so.
 # The power switch is the real emergency stop. To go on: mosquitto_pub -t plate-resort/demo/reset/set -m PRESS
 set -eu
 device=${DEVICE:-plate-resort/demo}
 broker="-h ${BROKER:-localhost} -p ${PORT:-1883}"
+id=shell-$(date +%s)-$$
+sent=
 
-mosquitto_pub $broker -q 1 -t "$device/stop/set" -m STOP
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-	state=$(mosquitto_sub $broker -W 5 -C 1 -t "$device/state")
-	if printf %s "$state" | jq -e '.emergency_stop and (.torque | not)' >/dev/null; then
+answers=$(mktemp -d)/answers
+mkfifo "$answers"
+mosquitto_sub $broker -q 1 -W 10 -F '%t %p' -t "$device/operation" -t "$device/availability" >"$answers" &
+sub=$!
+trap 'kill -9 $sub 2>/dev/null || :; rm -r "$(dirname "$answers")"' EXIT
+trap 'exit 1' INT TERM
+
+stop() {
+	jq -n --arg id "$id" '{$id}' | mosquitto_pub $broker -q 1 -t "$device/stop/set" -s
+	sent=yes
+}
+
+while read -r topic payload; do
+	case $topic:$payload in
+	*/availability:*) # it is the last of the subscriptions: no answer is missed from here on
+		[ "$sent" ] || stop # also to a device that is said to be offline: it is obeyed when that comes back
+		[ "$payload" = online ] && continue
+		echo "the device is offline: nothing says that its torque is off" >&2
+		exit 1
+		;;
+	esac
+	[ "$(printf %s "$payload" | jq -r .id)" = "$id" ] || continue
+	case $(printf %s "$payload" | jq -r .state) in
+	queued | running | retrying) ;;
+	completed)
 		echo "stopped, torque off"
 		exit 0
-	fi
-	sleep 0.2
-done
-echo "the device does not say that its torque is off" >&2
+		;;
+	*)
+		printf %s "$payload" | jq -r '"\(.state): \(.error.message)"' >&2
+		exit 1
+		;;
+	esac
+done <"$answers"
+status=0
+wait $sub || status=$?
+if [ $status -ne 27 ]; then # 27 is its timeout
+	echo "the broker ${BROKER:-localhost}:${PORT:-1883} cannot be reached" >&2
+	exit 1
+fi
+[ "$sent" ] || stop
+echo "no answer within 10 s: nothing says that the torque is off" >&2
 exit 1
