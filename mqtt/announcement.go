@@ -24,7 +24,7 @@ const (
 // An announcement is the discovery message in one session: what it said, and when it is to be said again.
 type announcement struct {
 	discovery discovery
-	said      servo     // what the last message was made for
+	said      servo // what the last message was made for
 	begun     time.Time
 	due       time.Time // zero when nothing is to be said
 	later     *time.Timer
