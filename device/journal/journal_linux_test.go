@@ -95,27 +95,20 @@ func TestWhatThereIsOfANewJournalIsNotPutAside(t *testing.T) {
 	}
 }
 
-// unprivileged lets the calling goroutine meet file permissions though the test runs as root.
-func unprivileged() error {
-	if os.Getuid() != 0 {
-		return nil
-	}
-	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-	return unix.Setfsuid(65534)
-}
-
-// The latch must hold though nothing can be written.
-func TestAJournalThatCannotBeWrittenIsReadAndTriedAgain(t *testing.T) {
-	dir, err := os.MkdirTemp("", "journal-")
+// onProtected runs a test on a journal that holds the change, opened by somebody to whom the directory and the
+// file in it have these permissions, though the tests run as root.
+func onProtected(t *testing.T, c device.Change, dirMode, fileMode os.FileMode, test func(t *testing.T, j *journal.Journal, path string)) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "journal-") // which others can reach
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	j, _ := open(t, dir)
-	save(t, j, device.Change{Standing: device.Standing{Latched: true, OperationsTotal: 1}, NextEvent: 1})
+	save(t, j, c)
 	shut(t, j)
 	path := filepath.Join(dir, "journal.db")
-	for name, mode := range map[string]os.FileMode{dir: 0o555, path: 0o444} {
+	for name, mode := range map[string]os.FileMode{dir: dirMode, path: fileMode} {
 		if err := os.Chmod(name, mode); err != nil {
 			t.Fatal(err)
 		}
@@ -123,9 +116,12 @@ func TestAJournalThatCannotBeWrittenIsReadAndTriedAgain(t *testing.T) {
 	done := make(chan struct{})
 	go func() { // on a thread of its own
 		defer close(done)
-		if err := unprivileged(); err != nil {
-			t.Error(err)
-			return
+		if os.Getuid() == 0 {
+			runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+			if err := unix.Setfsuid(65534); err != nil {
+				t.Error(err)
+				return
+			}
 		}
 		j, err := journal.Open(dir, quiet)
 		if err != nil {
@@ -133,10 +129,21 @@ func TestAJournalThatCannotBeWrittenIsReadAndTriedAgain(t *testing.T) {
 			return
 		}
 		defer j.Close()
+		test(t, j, path)
+	}()
+	<-done
+}
+
+// The latch must hold though nothing can be written.
+func TestAJournalThatCannotBeWrittenIsReadAndTriedAgain(t *testing.T) {
+	latched := device.Change{Standing: device.Standing{Latched: true, OperationsTotal: 1}, NextEvent: 1}
+	var dir string
+	onProtected(t, latched, 0o555, 0o444, func(t *testing.T, j *journal.Journal, path string) {
+		dir = filepath.Dir(path)
 		if saved, _ := j.Load(); !saved.Latched || saved.Warning != "" {
 			t.Errorf("loaded is %+v", saved)
 		}
-		err = j.Save(total(2))
+		err := j.Save(total(2))
 		if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "give the directory to the user") {
 			t.Errorf("Save: %v", err)
 		}
@@ -151,8 +158,7 @@ func TestAJournalThatCannotBeWrittenIsReadAndTriedAgain(t *testing.T) {
 		if err := j.Save(total(3)); err != nil {
 			t.Error(err)
 		}
-	}()
-	<-done
+	})
 	if _, saved := open(t, dir); saved.OperationsTotal != 3 {
 		t.Errorf("loaded is %d, want 3", saved.OperationsTotal)
 	}
@@ -160,35 +166,9 @@ func TestAJournalThatCannotBeWrittenIsReadAndTriedAgain(t *testing.T) {
 
 // What is there and cannot be read may be a latched stop: nothing moves until somebody has looked.
 func TestAStopIsTakenForLatchedInAJournalThatCannotBeRead(t *testing.T) {
-	dir, err := os.MkdirTemp("", "journal-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	j, _ := open(t, dir)
-	save(t, j, device.Change{NextEvent: 1})
-	shut(t, j)
-	for name, mode := range map[string]os.FileMode{dir: 0o755, filepath.Join(dir, "journal.db"): 0o000} {
-		if err := os.Chmod(name, mode); err != nil {
-			t.Fatal(err)
-		}
-	}
-	done := make(chan struct{})
-	go func() { // on a thread of its own
-		defer close(done)
-		if err := unprivileged(); err != nil {
-			t.Error(err)
-			return
-		}
-		j, err := journal.Open(dir, quiet)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer j.Close()
+	onProtected(t, device.Change{NextEvent: 1}, 0o755, 0o000, func(t *testing.T, j *journal.Journal, _ string) {
 		if saved, _ := j.Load(); !saved.Latched || !strings.Contains(saved.Warning, "so one is taken for latched") {
 			t.Errorf("loaded is %+v", saved)
 		}
-	}()
-	<-done
+	})
 }
