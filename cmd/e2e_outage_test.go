@@ -50,9 +50,10 @@ func TestBrokerKilled(t *testing.T) {
 	d.do(t, "stop", `{"id": "stop"}`, "stop")
 }
 
-// What happens while the broker is away is told when it is back.
-func TestEventsDuringAnOutage(t *testing.T) {
-	t.Parallel()
+// moveUnheard returns a device whose moves, first, second and third, have ended while the broker was away, which
+// it still is, and the shut gate between them.
+func moveUnheard(t *testing.T) (*device, *gate) {
+	t.Helper()
 	b := newBroker(t)
 	g := newGate(t, b)
 	g.open(t)
@@ -61,7 +62,6 @@ func TestEventsDuringAnOutage(t *testing.T) {
 	d.run(t)
 	d.watch.availability(t, "online")
 	d.watch.status(t, "ready")
-
 	d.broker.publishLines(t, d.topic("angle/set"), []string{
 		`{"angle": 120, "id": "first"}`, `{"angle": 100, "id": "second"}`, `{"angle": 110, "id": "third"}`,
 	})
@@ -71,9 +71,16 @@ func TestEventsDuringAnOutage(t *testing.T) {
 	for _, id := range []string{"first", "second", "third"} {
 		d.program.awaitText(t, "operation ended", "id="+id, "state=completed")
 	}
+	return d, g
+}
+
+// What happens while the broker is away is told when it is back.
+func TestEventsDuringAnOutage(t *testing.T) {
+	t.Parallel()
+	d, g := moveUnheard(t)
 
 	// The watch is there before the device, as the events are not retained.
-	b.start(t)
+	d.broker.start(t)
 	d.rewatch(t)
 	g.open(t)
 	d.watch.availability(t, "online")

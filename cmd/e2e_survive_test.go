@@ -156,27 +156,11 @@ func TestAReleaseSurvivesAKill(t *testing.T) {
 // What the broker did not get comes after the kill, in order.
 func TestEventsSurviveAnOutageWithAKill(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t)
-	g := newGate(t, b)
-	g.open(t)
-	d := prepareDevice(t, b, "PLATE_RESORT_SPEED=15", "PLATE_RESORT_MQTT_BROKER=tcp://"+g.address)
-	d.startServo(t)
-	d.run(t)
-	d.watch.availability(t, "online")
-	d.watch.status(t, "ready")
-	d.broker.publishLines(t, d.topic("angle/set"), []string{
-		`{"angle": 120, "id": "first"}`, `{"angle": 100, "id": "second"}`, `{"angle": 110, "id": "third"}`,
-	})
-	d.watch.operation(t, "third", "queued")
-	g.shut()
-	b.process.kill(t)
-	for _, id := range []string{"first", "second", "third"} {
-		d.program.awaitText(t, "operation ended", "id="+id, "state=completed")
-	}
+	d, g := moveUnheard(t)
 	d.program.kill(t)
 	d.run(t)
 
-	b.start(t)
+	d.broker.start(t)
 	d.rewatch(t)
 	g.open(t)
 	var ended []string

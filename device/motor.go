@@ -7,7 +7,7 @@ import (
 
 // Motor is what the device needs of its servo. It connects by itself, and again after a loss. Its
 // errors are of the type [Error], with one of the codes motor_disconnected, motor_fault,
-// emergency_stopped, stalled, timeout and serial_error.
+// emergency_stopped, stalled, timeout, serial_error and, when the context was cancelled, cancelled.
 type Motor interface {
 	// Status returns what is known of the servo now.
 	Status() MotorStatus
@@ -18,7 +18,8 @@ type Motor interface {
 	// MoveTo turns the carousel and returns when it has come to rest. When ctx ends, the motion is
 	// halted where it is, with torque kept, before MoveTo returns an error.
 	MoveTo(ctx context.Context, m Move) (Arrival, error)
-	// SetSpeed sets the profile velocity, in 0.229 rpm, until the program ends.
+	// SetSpeed sets the profile velocity, in 0.229 rpm, until the program ends, also that of a move that
+	// is on its way.
 	SetSpeed(ctx context.Context, speed int) error
 	// Refresh reads the servo.
 	Refresh(ctx context.Context) error

@@ -99,7 +99,8 @@ type reply struct {
 func newBus(port Port, l line, stops *stops, failed *atomic.Uint64) *bus {
 	return &bus{
 		port: port, id: l.id, baud: l.baud, stops: stops, failed: failed,
-		requests: make(chan request), urgent: make(chan request), stop: make(chan struct{}, 1), quit: make(chan error, 1), alerts: make(chan struct{}, 1), lost: make(chan struct{}),
+		requests: make(chan request), urgent: make(chan request), stop: make(chan struct{}, 1),
+		quit: make(chan error, 1), alerts: make(chan struct{}, 1), lost: make(chan struct{}),
 	}
 }
 
