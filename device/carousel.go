@@ -131,3 +131,12 @@ func (c Carousel) Names() []string {
 	}
 	return names
 }
+
+// angles returns the angles of the hotels by name, as they are published.
+func (c Carousel) angles() map[string]Degrees {
+	angles := make(map[string]Degrees, len(c.Hotels))
+	for _, h := range c.Hotels {
+		angles[h.Name] = h.Angle.Round()
+	}
+	return angles
+}

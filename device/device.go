@@ -42,6 +42,7 @@ type Config struct {
 type Device struct {
 	carousel   Carousel
 	hotels     []string
+	angles     map[string]Degrees // of the hotels
 	tolerance  Degrees
 	precise    Precise
 	isPrecise  bool
@@ -119,6 +120,7 @@ func New(c Config) (*Device, error) {
 	d := &Device{
 		carousel:      c.Carousel,
 		hotels:        c.Carousel.Names(),
+		angles:        c.Carousel.angles(),
 		tolerance:     c.Tolerance,
 		precise:       c.Precise,
 		isPrecise:     c.IsPrecise,

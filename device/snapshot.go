@@ -57,12 +57,14 @@ type Snapshot struct {
 	Operation     *Operation `json:"operation"` // the one that runs
 	QueueLength   int        `json:"queue_length"`
 	// AllowedActions are the operations that would be accepted now.
-	AllowedActions  []Name    `json:"allowed_actions"`
-	LastError       *Failure  `json:"last_error"`
-	Hotels          []string  `json:"hotels"`
-	RoomsPerHotel   int       `json:"rooms_per_hotel"`
-	OperationsTotal uint64    `json:"operations_total"` // that have ended, ever
-	UpdatedAt       time.Time `json:"updated_at"`
+	AllowedActions []Name   `json:"allowed_actions"`
+	LastError      *Failure `json:"last_error"`
+	Hotels         []string `json:"hotels"`
+	// HotelAngles are the angles at which the hotels face the opening, two decimals.
+	HotelAngles     map[string]Degrees `json:"hotel_angles"`
+	RoomsPerHotel   int                `json:"rooms_per_hotel"`
+	OperationsTotal uint64             `json:"operations_total"` // that have ended, ever
+	UpdatedAt       time.Time          `json:"updated_at"`
 }
 
 // look makes a snapshot of the state as it is now.
@@ -77,6 +79,7 @@ func (d *Device) look(motor MotorStatus) *Snapshot {
 		QueueLength:     len(d.queue),
 		LastError:       d.lastError,
 		Hotels:          d.hotels,
+		HotelAngles:     d.angles,
 		RoomsPerHotel:   d.carousel.RoomsPerHotel,
 		OperationsTotal: d.total,
 		UpdatedAt:       now(),

@@ -2,6 +2,7 @@ package device_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -138,6 +139,15 @@ func TestWhatIsNewInAViewHasANewPointer(t *testing.T) {
 		}
 		if len(*first.Queue) != 0 || len(*waits.Queue) != 1 {
 			t.Error("a view has changed after it was made")
+		}
+	})
+}
+
+func TestTheStateTellsWhereTheHotelsAre(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		want := map[string]device.Degrees{"A": 19, "B": 109, "C": 199, "D": 289}
+		if got := r.View().State.HotelAngles; !maps.Equal(got, want) {
+			t.Errorf("the hotels are at %v, want %v", got, want)
 		}
 	})
 }
