@@ -46,7 +46,7 @@ func benchmarkArrival(b *testing.B, openStore func(*slog.Logger) (store, error))
 	if err != nil {
 		b.Fatal(err)
 	}
-	s.brokers = []string{"tcp://" + mqttBroker.Addr().String()}
+	s.broker.URLs = []string{"tcp://" + mqttBroker.Addr().String()}
 
 	host, line := simulator.Pipe()
 	servo := simulator.New(simulator.Config{})
@@ -55,7 +55,7 @@ func benchmarkArrival(b *testing.B, openStore func(*slog.Logger) (store, error))
 	open := func(*slog.Logger) openFunc { return func(string, int) (motor.Port, error) { return port, nil } }
 	defer start(func(ctx context.Context) error { return serve(ctx, s, open, openStore, true) })()
 
-	client := paho.NewClient(paho.NewClientOptions().AddBroker(s.brokers[0]).SetOrderMatters(false))
+	client := paho.NewClient(paho.NewClientOptions().AddBroker(s.broker.URLs[0]).SetOrderMatters(false))
 	if token := client.Connect(); token.Wait() && token.Error() != nil {
 		b.Fatal(token.Error())
 	}

@@ -45,7 +45,7 @@ func demo(ctx context.Context, out io.Writer, listen string) error {
 		return fmt.Errorf("%w\nIf another broker has the port, choose another: plate-resort demo --mqtt-listen 127.0.0.1:1884", err)
 	}
 	defer mqttBroker.Close()
-	s.brokers = []string{"tcp://" + mqttBroker.Addr().String()}
+	s.broker.URLs = []string{"tcp://" + mqttBroker.Addr().String()}
 
 	servo := simulator.New(simulator.Config{})
 	var open func(*slog.Logger) openFunc

@@ -50,14 +50,9 @@ func (f *remoteFlags) connect(ctx context.Context, topics func(mqtt.Topics) []st
 		message: make(chan paho.Message, 1000),
 		lost:    make(chan error, 1),
 	}
-	options := paho.NewClientOptions().
-		SetClientID(""). // the broker makes one
-		SetUsername(s.username).SetPassword(s.password).SetTLSConfig(s.tls).SetKeepAlive(s.keepalive).
-		SetProtocolVersion(4).SetAutoReconnect(false).SetConnectTimeout(remoteTimeout).SetWriteTimeout(remoteTimeout).
-		SetConnectionLostHandler(func(_ paho.Client, err error) { r.lost <- err })
-	for _, broker := range s.brokers {
-		options.AddBroker(broker)
-	}
+	options := s.broker.Options(""). // the broker makes one
+						SetProtocolVersion(4).SetAutoReconnect(false).SetConnectTimeout(remoteTimeout).SetWriteTimeout(remoteTimeout).
+						SetConnectionLostHandler(func(_ paho.Client, err error) { r.lost <- err })
 	r.client = paho.NewClient(options)
 	if err := r.await(ctx, r.client.Connect()); err != nil {
 		return nil, fmt.Errorf("connect to the broker: %w", err)

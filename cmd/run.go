@@ -133,20 +133,16 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, op
 	}
 	d.Observe(planner.Observe)
 	link := mqtt.NewLink(mqtt.Config{
-		Brokers:         s.brokers,
+		Broker:          s.broker,
 		BaseTopic:       s.baseTopic,
 		DeviceID:        s.deviceID,
-		Username:        s.username,
-		Password:        s.password,
-		TLS:             s.tls,
-		Keepalive:       s.keepalive,
 		KeepCommands:    s.keepCommands,
 		DiscoveryPrefix: s.discovery,
 		Lines:           lines,
 		Log:             log.With("part", "mqtt"),
 	}, d, planner)
 
-	log.Info("plate-resort is starting", "device", s.deviceID, "brokers", s.brokers, "port", s.port)
+	log.Info("plate-resort is starting", "device", s.deviceID, "brokers", s.broker.URLs, "port", s.port)
 	defer start(m.Run)()
 	// The scheduler ends together with the device, which halts at once and then waits for the answers to the
 	// schedules that were set: they are stored by then, or were not taken.

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +16,7 @@ import (
 	"github.com/plate-resort/plate-resort/device"
 	"github.com/plate-resort/plate-resort/motor"
 	"github.com/plate-resort/plate-resort/motor/dynamixel"
+	"github.com/plate-resort/plate-resort/mqtt/session"
 )
 
 const settingsPrefix = "PLATE_RESORT"
@@ -99,13 +99,9 @@ type settings struct {
 	logLevel slog.Level
 	logJSON  bool
 
-	brokers      []string
+	broker       session.Broker
 	baseTopic    string
 	discovery    string // the prefix of Home Assistant's discovery; "" is none
-	username     string
-	password     string
-	tls          *tls.Config
-	keepalive    time.Duration
 	keepCommands bool
 
 	port        string
@@ -172,16 +168,18 @@ func (e environment) settings() (settings, error) {
 func (e environment) parse() (settings, []error) {
 	var p parser
 	s := settings{
-		deviceID:       p.match("DEVICE_ID", e.DeviceID, deviceIDPattern, "small letters, digits, - and _, beginning with a letter or digit"),
-		logJSON:        p.oneOf("LOG_FORMAT", e.LogFormat, "text", "json") == "json",
-		brokers:        p.brokers("MQTT_BROKER", e.MQTTBroker),
+		deviceID: p.match("DEVICE_ID", e.DeviceID, deviceIDPattern, "small letters, digits, - and _, beginning with a letter or digit"),
+		logJSON:  p.oneOf("LOG_FORMAT", e.LogFormat, "text", "json") == "json",
+		broker: session.Broker{
+			URLs:      p.brokers("MQTT_BROKER", e.MQTTBroker),
+			Username:  e.MQTTUsername,
+			Password:  p.password(e.MQTTPassword, e.MQTTPasswordFile),
+			TLS:       p.tls(e.MQTTCaFile, e.MQTTCertFile, e.MQTTKeyFile),
+			Keepalive: p.duration("MQTT_KEEPALIVE", e.MQTTKeepalive, time.Second, time.Hour),
+		},
 		baseTopic:      p.match("MQTT_BASE_TOPIC", e.MQTTBaseTopic, baseTopicPattern, "levels separated by /, without +, # and spaces"),
 		discovery:      p.match("MQTT_DISCOVERY_PREFIX", e.MQTTDiscoveryPrefix, discoveryPattern, "empty, or levels separated by /, without +, # and spaces"),
-		username:       e.MQTTUsername,
-		password:       p.password(e.MQTTPassword, e.MQTTPasswordFile),
-		tls:            p.tls(e.MQTTCaFile, e.MQTTCertFile, e.MQTTKeyFile),
 		keepCommands:   p.oneOf("MQTT_OFFLINE_COMMANDS", e.MQTTOfflineCommands, "drop", "run") == "run",
-		keepalive:      p.duration("MQTT_KEEPALIVE", e.MQTTKeepalive, time.Second, time.Hour),
 		port:           e.MotorPort,
 		baud:           p.integer("MOTOR_BAUD", e.MotorBaud, dynamixel.Bauds[0], dynamixel.Bauds[len(dynamixel.Bauds)-1]),
 		id:             byte(p.integer("MOTOR_ID", e.MotorID, 0, int(dynamixel.MaxID))),
@@ -222,7 +220,7 @@ func (e environment) parse() (settings, []error) {
 	if s.limits.MinVoltage > s.limits.MaxVoltage {
 		p.fault("VOLTAGE_MIN", e.VoltageMin, "no higher than VOLTAGE_MAX, which is "+e.VoltageMax)
 	}
-	if s.username == "" && (s.password != "" || e.MQTTPasswordFile != "") {
+	if s.broker.Username == "" && (s.broker.Password != "" || e.MQTTPasswordFile != "") {
 		p.fault("MQTT_USERNAME", "", "set, as there is a password")
 	}
 	if s.port == "" {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/plate-resort/plate-resort/mqtt/session"
 )
 
 const (
@@ -46,9 +48,9 @@ func newAnnouncement(d discovery) *announcement {
 func (a *announcement) listen(ctx context.Context, client paho.Client) error {
 	var err error
 	if a.discovery.prefix != "" {
-		err = subscribe(ctx, client, a.discovery.birth(), a.birth)
+		err = session.Subscribe(ctx, client, a.discovery.birth(), a.birth)
 	}
-	return errors.Join(err, subscribe(ctx, client, "+"+a.discovery.below(), a.earlier))
+	return errors.Join(err, session.Subscribe(ctx, client, "+"+a.discovery.below(), a.earlier))
 }
 
 // birth handles what Home Assistant says of itself.

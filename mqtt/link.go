@@ -2,7 +2,6 @@ package mqtt
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/plate-resort/plate-resort/device"
 	"github.com/plate-resort/plate-resort/device/payload"
+	"github.com/plate-resort/plate-resort/mqtt/session"
 )
 
 // stopPatience is how long the commands wait for the stop's subscription, before they are connected
@@ -30,13 +30,9 @@ const stopWarning = "The emergency stop has lost its own connection to the broke
 
 // Config says how to reach the broker.
 type Config struct {
-	Brokers   []string // URLs, the first that answers is used: tcp, ssl, ws, wss
+	Broker    session.Broker
 	BaseTopic string
 	DeviceID  string
-	Username  string // "" is anonymous
-	Password  string
-	TLS       *tls.Config // for ssl and wss
-	Keepalive time.Duration
 	// KeepCommands has the broker keep commands while the device is away (QoS 1 and 2); they are
 	// obeyed on return.
 	KeepCommands bool
@@ -79,27 +75,27 @@ func NewLink(c Config, d *device.Device, s Schedules) *Link {
 
 // Run keeps both connections going until ctx ends, and then takes leave of the broker.
 func (l *Link) Run(ctx context.Context) error {
-	stop := connection{
-		log:   l.log.With("connection", "stop"),
-		ready: func(context.Context) {},
-		options: func() *paho.ClientOptions {
+	stop := session.Connection{
+		Log:   l.log.With("connection", "stop"),
+		Ready: func(context.Context) {},
+		Options: func() *paho.ClientOptions {
 			// A persistent session: a stop that was sent while the device was away comes on return.
 			return l.options("-stop").SetCleanSession(false).SetDefaultPublishHandler(l.pressed(stopWay))
 		},
-		session: l.stopSession,
+		Session: l.stopSession,
 	}
-	commands := connection{
-		log:   l.log.With("connection", "commands"),
-		ready: l.awaitStop,
-		options: func() *paho.ClientOptions {
+	commands := session.Connection{
+		Log:   l.log.With("connection", "commands"),
+		Ready: l.awaitStop,
+		Options: func() *paho.ClientOptions {
 			return l.options("").SetCleanSession(!l.config.KeepCommands).
 				SetDefaultPublishHandler(l.received).
 				SetWill(l.topics.Availability(), Offline, 1, true)
 		},
-		session: l.commandSession,
+		Session: l.commandSession,
 	}
 	var wg sync.WaitGroup
-	wg.Go(func() { stop.run(ctx) })
+	wg.Go(func() { stop.Run(ctx) })
 	wg.Go(func() {
 		if l.config.KeepCommands { // what the broker has kept comes at once, and needs a motor
 			select {
@@ -108,23 +104,14 @@ func (l *Link) Run(ctx context.Context) error {
 			case <-ctx.Done():
 			}
 		}
-		commands.run(ctx)
+		commands.Run(ctx)
 	})
 	wg.Wait()
 	return nil
 }
 
 func (l *Link) options(suffix string) *paho.ClientOptions {
-	options := paho.NewClientOptions().
-		SetClientID(strings.ReplaceAll(l.config.BaseTopic, "/", "_") + "-" + l.config.DeviceID + suffix).
-		SetUsername(l.config.Username).
-		SetPassword(l.config.Password).
-		SetTLSConfig(l.config.TLS).
-		SetKeepAlive(l.config.Keepalive)
-	for _, broker := range l.config.Brokers {
-		options.AddBroker(broker)
-	}
-	return options
+	return l.config.Broker.Options(strings.ReplaceAll(l.config.BaseTopic, "/", "_") + "-" + l.config.DeviceID + suffix)
 }
 
 // stopSession listens for the emergency stop.
@@ -132,7 +119,7 @@ func (l *Link) stopSession(ctx context.Context, client paho.Client, present bool
 	if !present { // and with it a stop may be gone
 		l.device.StopMissed()
 	}
-	if err := subscribe(ctx, client, l.topics.Set(device.StopOperation), l.pressed(stopWay)); err != nil {
+	if err := session.Subscribe(ctx, client, l.topics.Set(device.StopOperation), l.pressed(stopWay)); err != nil {
 		return err
 	}
 	up()
@@ -179,8 +166,8 @@ func (l *Link) commandSession(ctx context.Context, client paho.Client, _ bool, u
 func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up func()) error {
 	for _, input := range l.topics.inputs() {
 		subject := "input " + input
-		switch err := subscribe(ctx, client, input, l.received); {
-		case errors.Is(err, errRefused):
+		switch err := session.Subscribe(ctx, client, input, l.received); {
+		case errors.Is(err, session.ErrRefused):
 			l.log.Error("no commands will come", "error", err)
 			l.device.Warn(subject, err.Error())
 		case err != nil:
@@ -190,15 +177,15 @@ func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up f
 		}
 	}
 	// The will of a connection that the broker has only now found dead can come after our online.
-	err := subscribe(ctx, client, l.topics.Availability(), func(_ paho.Client, m paho.Message) {
+	err := session.Subscribe(ctx, client, l.topics.Availability(), func(_ paho.Client, m paho.Message) {
 		if string(m.Payload()) != Online && !m.Retained() {
 			p.reassert()
 		}
 	})
-	if err != nil && !errors.Is(err, errRefused) {
+	if err != nil && !errors.Is(err, session.ErrRefused) {
 		return err
 	}
-	if err := p.announcement.listen(ctx, client); errors.Is(err, errRefused) {
+	if err := p.announcement.listen(ctx, client); errors.Is(err, session.ErrRefused) {
 		l.log.Warn("Home Assistant may not know the device after a restart, or know an old one", "error", err)
 	} else if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"github.com/plate-resort/plate-resort/motor/simulator"
 	"github.com/plate-resort/plate-resort/mqtt"
 	"github.com/plate-resort/plate-resort/mqtt/broker"
+	"github.com/plate-resort/plate-resort/mqtt/session"
 )
 
 // patience is far longer than anything here takes.
@@ -86,8 +87,9 @@ func newDiscoveredResort(t *testing.T, address, prefix string) resort {
 	}
 	schedules := newFakeSchedules()
 	link := mqtt.NewLink(mqtt.Config{
-		Brokers: []string{"tcp://" + address}, BaseTopic: "plate-resort", DeviceID: "lab",
-		Keepalive: 15 * time.Second, DiscoveryPrefix: prefix, Lines: mqtt.NewLog(), Log: log,
+		Broker:    session.Broker{URLs: []string{"tcp://" + address}, Keepalive: 15 * time.Second},
+		BaseTopic: "plate-resort", DeviceID: "lab",
+		DiscoveryPrefix: prefix, Lines: mqtt.NewLog(), Log: log,
 	}, d, schedules)
 	run(t, m.Run)
 	stopLink := run(t, link.Run)

@@ -15,6 +15,7 @@ import (
 	"github.com/plate-resort/plate-resort/device"
 	"github.com/plate-resort/plate-resort/device/devicetest"
 	"github.com/plate-resort/plate-resort/mqtt"
+	"github.com/plate-resort/plate-resort/mqtt/session"
 )
 
 // A past is a store with what another process has left.
@@ -51,8 +52,9 @@ func startFake(t *testing.T, address string, keepCommands bool, saved device.Sav
 		t.Fatal(err)
 	}
 	link := mqtt.NewLink(mqtt.Config{
-		Brokers: []string{"tcp://" + address}, BaseTopic: "plate-resort", DeviceID: "lab",
-		Keepalive: 15 * time.Second, KeepCommands: keepCommands, Lines: mqtt.NewLog(), Log: log,
+		Broker:    session.Broker{URLs: []string{"tcp://" + address}, Keepalive: 15 * time.Second},
+		BaseTopic: "plate-resort", DeviceID: "lab",
+		KeepCommands: keepCommands, Lines: mqtt.NewLog(), Log: log,
 	}, d, newFakeSchedules())
 	stopLink := run(t, link.Run)
 	stopDevice := run(t, func(ctx context.Context) error { return d.Run(ctx, func() {}) })

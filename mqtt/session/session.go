@@ -1,0 +1,151 @@
+// Package session holds a connection to an MQTT broker: it connects, does the work of the session, and does so again
+// after every loss, with a new paho client each time and nothing carried over. The device and its clients use it.
+package session
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+)
+
+const (
+	connectTimeout = 5 * time.Second
+	writeTimeout   = 10 * time.Second
+	// retryInterval is the time between two attempts to connect.
+	retryInterval = time.Second
+	// subscribeTimeout bounds the wait for the broker's answer to a subscription.
+	subscribeTimeout = 10 * time.Second
+	// disconnectTimeout is how long paho may take to send its DISCONNECT.
+	disconnectTimeout = 100 * time.Millisecond
+)
+
+// A Broker says how to reach the broker, and as whom.
+type Broker struct {
+	URLs      []string // the first that answers is used: tcp, ssl, ws, wss
+	Username  string   // "" is anonymous
+	Password  string
+	TLS       *tls.Config // for ssl and wss
+	Keepalive time.Duration
+}
+
+// Options are those of a new paho client, which has this id at the broker.
+func (b Broker) Options(clientID string) *paho.ClientOptions {
+	options := paho.NewClientOptions().
+		SetClientID(clientID).
+		SetUsername(b.Username).
+		SetPassword(b.Password).
+		SetTLSConfig(b.TLS).
+		SetKeepAlive(b.Keepalive)
+	for _, url := range b.URLs {
+		options.AddBroker(url)
+	}
+	return options
+}
+
+// A Connection keeps a session with the broker going: it connects, and again after every loss.
+type Connection struct {
+	Log *slog.Logger
+	// Ready returns when the time has come to connect, or ctx ends.
+	Ready func(ctx context.Context)
+	// Options returns fresh options for each session.
+	Options func() *paho.ClientOptions
+	// Session does the work while the connection is open, and calls up when that has begun. Its context
+	// ends with the connection. Present says that the broker has kept the session since the last one.
+	Session func(ctx context.Context, client paho.Client, present bool, up func()) error
+	// Lost is told why a session has ended, or could not begin. It may be nil.
+	Lost func(error)
+}
+
+// Run connects until ctx ends. An outage is logged once, however many attempts it takes.
+func (c *Connection) Run(ctx context.Context) {
+	down := false
+	for c.Ready(ctx); ctx.Err() == nil; c.Ready(ctx) {
+		err := c.once(ctx, func() {
+			c.Log.Info("connected to the broker")
+			down = false
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		if c.Lost != nil {
+			c.Lost(err)
+		}
+		level := slog.LevelDebug
+		if !down {
+			level, down = slog.LevelWarn, true
+		}
+		c.Log.Log(ctx, level, "no connection to the broker, trying again until there is", "error", err)
+		select {
+		case <-time.After(retryInterval):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// once is one session, from connecting to its end, which the error explains.
+func (c *Connection) once(ctx context.Context, up func()) error {
+	sessionCtx, lose := context.WithCancelCause(ctx)
+	defer lose(nil)
+	options := c.Options().
+		SetProtocolVersion(4).
+		SetAutoReconnect(false).
+		SetConnectRetry(false).
+		SetConnectTimeout(connectTimeout).
+		SetWriteTimeout(writeTimeout).
+		SetConnectionLostHandler(func(_ paho.Client, err error) {
+			lose(fmt.Errorf("the connection was lost: %w", err))
+		})
+	client := paho.NewClient(options)
+	token := client.Connect().(*paho.ConnectToken)
+	select {
+	case <-token.Done():
+	case <-ctx.Done():
+		go func() { // paho cannot be told to give up an attempt
+			<-token.Done()
+			client.Disconnect(0)
+		}()
+		return ctx.Err()
+	}
+	if err := token.Error(); err != nil {
+		return err
+	}
+	defer client.Disconnect(uint(disconnectTimeout.Milliseconds()))
+	err := c.Session(sessionCtx, client, token.SessionPresent(), up)
+	if cause := context.Cause(sessionCtx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// Subscribe returns once the broker has confirmed the subscription, or with [ErrRefused].
+func Subscribe(ctx context.Context, client paho.Client, topic string, handler paho.MessageHandler) error {
+	token := client.Subscribe(topic, 1, handler).(*paho.SubscribeToken)
+	timeout := time.NewTimer(subscribeTimeout)
+	defer timeout.Stop()
+	select {
+	case <-token.Done():
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timeout.C:
+		return fmt.Errorf("the broker did not confirm the subscription to %s within %v", topic, subscribeTimeout)
+	}
+	if err := token.Error(); err != nil {
+		return fmt.Errorf("subscribe to %s: %w", topic, err)
+	}
+	if token.Result()[topic] == subscriptionRefused {
+		return fmt.Errorf("subscribe to %s: %w", topic, ErrRefused)
+	}
+	return nil
+}
+
+// subscriptionRefused is the return code of a SUBACK for a subscription that the broker does not allow.
+const subscriptionRefused = 0x80
+
+// ErrRefused is the answer to a subscription that the broker does not allow.
+var ErrRefused = errors.New("the broker refused it; its access control must allow it to this user")
