@@ -69,6 +69,9 @@ const (
 	Rejected    State = "rejected"    // was never accepted, as Error says
 )
 
+// Ended reports whether nothing more becomes of an operation in this state.
+func (s State) Ended() bool { return s != Queued && s != Running && s != Retrying }
+
 // An Operation is a command on its way, as it is published.
 type Operation struct {
 	ID         string     `json:"id"`
