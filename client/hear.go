@@ -72,7 +72,10 @@ func (c *Client) add(s *Submission, op device.Operation) {
 	if len(s.events) > 0 && op.State == device.Rejected {
 		return // another command with the same id
 	}
-	s.heard, s.ID = c.session, op.ID
+	s.heard = c.session
+	if s.ID == "" { // until Submit returns
+		s.ID = op.ID
+	}
 	if !slices.ContainsFunc(s.events, func(e device.Operation) bool { return e.State == op.State && e.Attempt == op.Attempt }) {
 		s.events = append(s.events, op)
 	}
