@@ -68,6 +68,12 @@ const (
 // Serve accepts connections until ctx ends; it closes the listener. Open streams end then, too.
 func (d *Dashboard) Serve(ctx context.Context, listener net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	return d.serve(ctx, cancel, listener, d.client.Watch(ctx))
+}
+
+// serve ends with ctx, or ends it.
+func (d *Dashboard) serve(ctx context.Context, cancel func(), listener net.Listener, messages <-chan client.Message) error {
 	server := &http.Server{
 		Handler:           d.handler,
 		ReadHeaderTimeout: headerTimeout,
@@ -79,7 +85,7 @@ func (d *Dashboard) Serve(ctx context.Context, listener net.Listener) error {
 		ErrorLog:          slog.NewLogLogger(d.log.Handler(), slog.LevelDebug), // what browsers do wrong
 	}
 	var parts sync.WaitGroup
-	parts.Go(func() { d.follow(ctx) })
+	parts.Go(func() { d.follow(messages) })
 	parts.Go(func() {
 		<-ctx.Done()
 		ending, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
@@ -104,10 +110,9 @@ const (
 	heartbeat = 3 * time.Second
 )
 
-// follow feeds the hub until ctx ends.
-func (d *Dashboard) follow(ctx context.Context) {
+// follow feeds the hub until there are no more messages.
+func (d *Dashboard) follow(messages <-chan client.Message) {
 	defer d.hub.close()
-	messages := d.client.Watch(ctx)
 	next := time.NewTimer(heartbeat)
 	defer next.Stop()
 	for {

@@ -88,7 +88,7 @@ func (d *Dashboard) submit(w http.ResponseWriter, r *http.Request, input string)
 	case !d.hub.connected():
 		refuse(w, http.StatusServiceUnavailable, "broker_disconnected", "there is no connection to the broker; device %s may have got the command or not", id)
 	default:
-		refuse(w, http.StatusGatewayTimeout, "unanswered", "device %s has not answered within %v; it may carry it out all the same", id, submitTimeout)
+		refuse(w, http.StatusGatewayTimeout, "unanswered", "device %s has not answered in time; it may carry it out all the same", id)
 	}
 }
 
