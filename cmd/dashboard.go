@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -43,7 +42,11 @@ func newDashboard() *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "The dashboard is at %s\nCtrl-C ends it.\n", pageURL(listener.Addr()))
-			return serveDashboard(c.Context(), s, listener, password)
+			all := allDevices(s)
+			devices := client.Start(all)
+			defer devices.Close()
+			return dashboard.New(dashboard.Config{Client: devices, Password: password, Version: version(), Log: all.Log}).
+				Serve(c.Context(), listener)
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "the page's `address`; port 0 takes a free one")
@@ -85,12 +88,9 @@ func listenHTTP(address, password string) (net.Listener, error) {
 	return listener, nil
 }
 
-// serveDashboard serves the dashboard of all devices on the broker until ctx ends.
-func serveDashboard(ctx context.Context, s settings, listener net.Listener, password string) error {
-	log := slog.New(newHandler(s)).With("part", "dashboard")
-	c := client.Start(client.Config{Broker: s.broker, BaseTopic: s.baseTopic, Log: log})
-	defer c.Close()
-	return dashboard.New(dashboard.Config{Client: c, Password: password, Version: version(), Log: log}).Serve(ctx, listener)
+// allDevices is what a dashboard follows: all devices on the broker.
+func allDevices(s settings) client.Config {
+	return client.Config{Broker: s.broker, BaseTopic: s.baseTopic, Log: slog.New(newHandler(s)).With("part", "dashboard")}
 }
 
 // pageURL is where a browser finds the page.

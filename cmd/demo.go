@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/plate-resort/plate-resort/client"
+	"github.com/plate-resort/plate-resort/dashboard"
 	"github.com/plate-resort/plate-resort/motor"
 	"github.com/plate-resort/plate-resort/motor/simulator"
 	"github.com/plate-resort/plate-resort/mqtt/broker"
@@ -68,10 +70,19 @@ func demo(ctx context.Context, out io.Writer, mqttListen, httpListen string, dev
 	}
 	defer mqttBroker.Close()
 	s.broker.URLs = []string{"tcp://" + mqttBroker.Addr().String()}
+	all := allDevices(s)
+	// It subscribes before there are devices: the broker has a data race between a subscription with + and what is
+	// retained meanwhile.
+	watching, err := client.Dial(ctx, all)
+	if err != nil {
+		return err
+	}
+	defer watching.Close()
+	page := dashboard.New(dashboard.Config{Client: watching, Version: version(), Log: all.Log})
 	fmt.Fprint(out, invitation(s, mqttBroker.Addr(), pageURL(listener.Addr()), devices))
 
 	parts := []func(context.Context) error{
-		func(ctx context.Context) error { return serveDashboard(ctx, s, listener, "") },
+		func(ctx context.Context) error { return page.Serve(ctx, listener) },
 		func(ctx context.Context) error { return serveSimulated(ctx, s, simulator.OpenPTY) },
 	}
 	for n := 2; n <= devices; n++ {

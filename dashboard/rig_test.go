@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -89,7 +90,10 @@ func (f *feed) browsers() int {
 }
 
 // open opens a stream.
-func (f *feed) open() *events { return openEvents(f.t, f.http, "http://localhost/events") }
+func (f *feed) open() *events {
+	synctest.Wait() // what the client has heard is in the snapshot
+	return openEvents(f.t, f.http, "http://localhost/events")
+}
 
 // Pipes is a listener whose connections are in memory.
 type pipes struct {
