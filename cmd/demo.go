@@ -124,21 +124,21 @@ func serveSimulated(ctx context.Context, s settings, openPTY func(link string) (
 
 // together runs all parts until ctx ends or one fails, and returns when all have ended.
 func together(ctx context.Context, parts []func(context.Context) error) error {
-	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	failures := make(chan error, len(parts))
 	var running sync.WaitGroup
 	for _, run := range parts {
 		running.Go(func() {
 			if err := run(ctx); err != nil {
-				end(err)
+				failures <- err
+				end()
 			}
 		})
 	}
 	running.Wait()
-	if err := context.Cause(ctx); ctx.Err() != nil && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
+	close(failures)
+	return <-failures // the first; nil of none
 }
 
 // invitation says what to try.

@@ -112,7 +112,6 @@ const (
 
 // follow feeds the hub until there are no more messages.
 func (d *Dashboard) follow(messages <-chan client.Message) {
-	defer d.hub.close()
 	next := time.NewTimer(heartbeat)
 	defer next.Stop()
 	for {

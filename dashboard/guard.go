@@ -96,13 +96,19 @@ func (g *guard) admits(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// remote is the address that a request comes from. Who has an IPv6 network has all its addresses.
+// remote is the address that a request comes from, or that a proxy on this machine has it from: one who guesses does not
+// keep all others out. Who has an IPv6 network has all its addresses.
 func remote(r *http.Request) string {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr
 	}
 	address := at.Addr().Unmap()
+	forwarded := r.Header.Get("X-Forwarded-For")
+	last := strings.TrimSpace(forwarded[strings.LastIndex(forwarded, ",")+1:])
+	if from, err := netip.ParseAddr(last); err == nil && address.IsLoopback() {
+		address = from.Unmap()
+	}
 	if address.Is4() {
 		return address.String()
 	}

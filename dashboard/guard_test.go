@@ -125,6 +125,12 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%s is of %s, want %s", at, got, want)
 		}
 	}
+	for at, want := range map[string]string{"127.0.0.1:9": "203.0.113.7", "192.0.2.1:9": "192.0.2.1"} {
+		header := http.Header{"X-Forwarded-For": {"10.0.0.1, 203.0.113.7"}}
+		if got := remote(&http.Request{RemoteAddr: at, Header: header}); got != want {
+			t.Errorf("what %s has passed on is of %s, want %s", at, got, want)
+		}
+	}
 	g := newGuard("secret", quiet, http.NotFoundHandler())
 	for n := range 3 * maxFailed {
 		g.punish(time.Duration(n).String())

@@ -35,12 +35,11 @@ type hub struct {
 	settled  time.Time // when devices that were not heard of since the broker was away count as offline; zero is never
 	pending  batch
 	browsers map[*browser]bool
-	closed   bool
 }
 
 // A browser is one stream.
 type browser struct {
-	batches chan []byte // closed when the browser is dropped, or the hub closed
+	batches chan []byte // closed when the browser is dropped
 }
 
 func newHub(version string, log *slog.Logger) *hub {
@@ -174,11 +173,11 @@ func (h *hub) drop(b *browser) {
 	close(b.batches)
 }
 
-// join adds a browser, and returns it with its snapshot; nil when there are too many, or the hub is closed.
+// join adds a browser, and returns it with its snapshot; nil when there are too many.
 func (h *hub) join(now time.Time) (*browser, [][]byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed || len(h.browsers) == maxBrowsers {
+	if len(h.browsers) == maxBrowsers {
 		return nil, nil
 	}
 	h.flush(now) // what waits is in the snapshot
@@ -201,16 +200,6 @@ func (h *hub) leave(b *browser) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.browsers[b] {
-		h.drop(b)
-	}
-}
-
-// close ends all streams, for good.
-func (h *hub) close() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.closed = true
-	for b := range h.browsers {
 		h.drop(b)
 	}
 }

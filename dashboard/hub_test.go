@@ -109,6 +109,10 @@ func TestHealthOfAnHour(t *testing.T) {
 		began := time.Now()
 		f.retains("lab", client.Health, `{"temperature":99,"voltage":9}`) // of any age
 		f.says("lab", client.Health, `{"temperature":null,"voltage":null}`)
+		synctest.Wait()
+		if got := f.hub.detail("lab", time.Now()).Health; len(got) > 0 {
+			t.Errorf("there is health of an unknown time, or of no motor: %v", got)
+		}
 		for n := range 2 * 3600 { // two hours, once a second
 			f.says("lab", client.Health, fmt.Sprintf(`{"temperature":%d,"voltage":11.9,"current":null,"load":1.5,"angle":3}`, n))
 			time.Sleep(time.Second)
@@ -169,23 +173,24 @@ func TestEndedOperations(t *testing.T) {
 			t.Errorf("%s: %s", when, diff)
 		}
 	}
-	say(client.History, true, "["+operation("2", "completed", 2)+","+operation("1", "failed", 1)+"]")
-	expect("history", "2 c", "1 f")
+	say(client.History, true, "["+operation("2", "completed", 2)+","+operation("0", "completed", 0)+"]")
+	say(client.History, false, "["+operation("2", "completed", 2)+","+operation("1", "failed", 1)+"]")
+	expect("history", "2 c", "1 f", "0 c")
 	say(client.Operation, false, `{"id":"3","state":"queued","finished_at":null}`)
 	say(client.Operation, false, `{"id":"3","state":"running","finished_at":null}`)
-	expect("running", "2 c", "1 f")
+	expect("running", "2 c", "1 f", "0 c")
 	say(client.Operation, false, operation("3", "completed", 3))
 	say(client.Operation, false, operation("3", "completed", 3))
-	expect("completed", "3 c", "2 c", "1 f")
+	expect("completed", "3 c", "2 c", "1 f", "0 c")
 	say(client.Operation, false, operation("3", "rejected", 4)) // another command with that id
 	say(client.Operation, false, operation("r", "rejected", 5))
-	expect("rejected", "r r", "3 c", "2 c", "1 f")
+	expect("rejected", "r r", "3 c", "2 c", "1 f", "0 c")
 	say(client.History, false, "["+operation("5", "completed", 6)+","+operation("4", "cancelled", 4)+","+operation("3", "completed", 3)+"]")
-	expect("missed", "5 c", "r r", "4 c", "3 c", "2 c", "1 f")
+	expect("missed", "5 c", "r r", "4 c", "3 c", "2 c", "1 f", "0 c")
 	for n := range 200 {
 		say(client.Operation, false, operation(fmt.Sprint("flood", n), "rejected", 100+n))
 	}
-	if d := ids(h.detail("lab", time.Now())); len(d) != maxRejected+5 || d[0] != "flood199 r" || d[maxRejected] != "5 c" {
+	if d := ids(h.detail("lab", time.Now())); len(d) != maxRejected+6 || d[0] != "flood199 r" || d[maxRejected] != "5 c" {
 		t.Errorf("after a flood of rejections there are %q", d)
 	}
 	for n := range 200 {

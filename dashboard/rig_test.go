@@ -198,7 +198,7 @@ func (e *events) snapshot() event {
 // until returns the next message that matches.
 func (e *events) until(what string, match func(shown) bool) shown {
 	e.t.Helper()
-	for {
+	for end := time.Now().Add(patience); time.Now().Before(end); { // there are heartbeats to look at the clock by
 		for len(e.waiting) > 0 {
 			m := e.waiting[0]
 			e.waiting = e.waiting[1:]
@@ -212,6 +212,8 @@ func (e *events) until(what string, match func(shown) bool) shown {
 		}
 		e.waiting = next.Messages
 	}
+	e.t.Fatalf("there was no %s within %v", what, patience)
+	return shown{}
 }
 
 func (m shown) String() string { return m.Device + "/" + m.Topic + " " + string(m.Payload) }

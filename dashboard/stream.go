@@ -22,7 +22,7 @@ func (d *Dashboard) serveEvents(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // which would have nginx hold the messages back
 	s := stream{w, http.NewResponseController(w)}
-	if s.unlimited() != nil || s.write(snapshotTimeout, pieces...) != nil || s.flush() != nil {
+	if s.write(snapshotTimeout, pieces...) != nil || s.flush() != nil {
 		return
 	}
 	for {
@@ -45,9 +45,6 @@ type stream struct {
 	http.ResponseWriter
 	control *http.ResponseController
 }
-
-// unlimited lifts the server's limit for reading the request: it would end the stream.
-func (s stream) unlimited() error { return s.control.SetReadDeadline(time.Time{}) }
 
 // write writes the pieces, for all of which there is so much time.
 func (s stream) write(timeout time.Duration, pieces ...[]byte) error {

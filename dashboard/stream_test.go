@@ -44,8 +44,8 @@ func TestASnapshotThenWhatComes(t *testing.T) {
 		if diff := cmp.Diff(want, show(next.Messages)); diff != "" || next.name != "messages" {
 			t.Errorf("then comes %q: %s", next.name, diff)
 		}
-		if took := time.Since(asked); took != gather {
-			t.Errorf("it came after %v, want %v", took, gather)
+		if took := time.Since(asked); took > 50*time.Millisecond {
+			t.Errorf("it came after %v", took)
 		}
 		if at := next.Messages[1].At; at != asked.Add(gather/2).UnixMilli() {
 			t.Errorf("the operation was received at %d", at)
