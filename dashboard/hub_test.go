@@ -77,6 +77,9 @@ func TestADeviceThatDoesNotComeBackIsOffline(t *testing.T) {
 			}
 			return m.is("lost", "availability", `"offline"`)
 		})
+		for _, m := range e.waiting {
+			t.Errorf("%v was told besides", m)
+		}
 		if took := time.Since(since); took < returnPatience || took > 2*returnPatience {
 			t.Errorf("it was found out after %v", took)
 		}

@@ -194,7 +194,7 @@ func TestEnd(t *testing.T) {
 			t.Errorf("after the end comes %v", next)
 		}
 		f.ended <- <-f.ended
-		if took := time.Since(asked); took >= time.Second {
+		if took := time.Since(asked); took >= shutdownTimeout {
 			t.Errorf("it took %v", took)
 		}
 	})
