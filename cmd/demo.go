@@ -8,31 +8,47 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
+	"github.com/plate-resort/plate-resort/client"
+	"github.com/plate-resort/plate-resort/dashboard"
 	"github.com/plate-resort/plate-resort/motor"
 	"github.com/plate-resort/plate-resort/motor/simulator"
 	"github.com/plate-resort/plate-resort/mqtt/broker"
 )
 
+// maxDemos is how many devices a demo may have.
+const maxDemos = 1000
+
 func newDemo() *cobra.Command {
-	var listen string
+	var (
+		mqttListen, httpListen string
+		devices                int
+	)
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Run a device with everything around it, on this machine and without hardware",
-		Long: "Run a device named demo with a simulated servo behind a pseudo-terminal and an MQTT broker of its\n" +
-			"own, until SIGINT or SIGTERM. Nothing needs to be installed, and nothing is kept.",
-		RunE: func(c *cobra.Command, _ []string) error { return demo(c.Context(), c.OutOrStdout(), listen) },
+		Long: "Run a device named demo with a simulated servo behind a pseudo-terminal, an MQTT broker of its own, and\n" +
+			"the dashboard, until SIGINT or SIGTERM. Nothing needs to be installed, and nothing is kept.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if devices < 1 || devices > maxDemos {
+				return usageError{fmt.Errorf("--devices is %d; it must be from 1 to %d", devices, maxDemos)}
+			}
+			return demo(c.Context(), c.OutOrStdout(), mqttListen, httpListen, devices)
+		},
 	}
-	c.Flags().StringVar(&listen, "mqtt-listen", "127.0.0.1:1883", "the broker's address; port 0 takes a free one")
+	c.Flags().StringVar(&mqttListen, "mqtt-listen", "127.0.0.1:1883", "the broker's `address`; port 0 takes a free one")
+	c.Flags().StringVar(&httpListen, "http-listen", "127.0.0.1:8080", "the dashboard's `address`; port 0 takes a free one")
+	c.Flags().IntVar(&devices, "devices", 1, "how many devices there are: demo, demo-2, and so on")
 	return c
 }
 
-func demo(ctx context.Context, out io.Writer, listen string) error {
+func demo(ctx context.Context, out io.Writer, mqttListen, httpListen string, devices int) error {
 	s, err := loadSettings(func(env *environment) {
 		env.DeviceID = "demo"
-		env.MQTTBroker, env.MQTTUsername, env.MQTTPassword, env.MQTTPasswordFile = "tcp://"+listen, "", "", ""
+		env.MQTTBroker, env.MQTTUsername, env.MQTTPassword, env.MQTTPasswordFile = "tcp://"+mqttListen, "", "", ""
 		env.MQTTCaFile, env.MQTTCertFile, env.MQTTKeyFile = "", "", ""
 		env.MotorPort, env.MotorBaud, env.MotorID = "simulated", "57600", "1"
 		env.StateDir, env.ResumeWindow = "", "0"
@@ -40,35 +56,93 @@ func demo(ctx context.Context, out io.Writer, listen string) error {
 	if err != nil {
 		return err
 	}
-	mqttBroker, err := broker.Listen(listen)
+	listener, err := listenHTTP(httpListen, "")
+	switch {
+	case errors.As(err, new(usageError)):
+		return err
+	case err != nil:
+		return fmt.Errorf("%w\nIf another program has the port, choose another: plate-resort demo --http-listen 127.0.0.1:8081", err)
+	}
+	defer listener.Close()
+	mqttBroker, err := broker.Listen(mqttListen)
 	if err != nil {
 		return fmt.Errorf("%w\nIf another broker has the port, choose another: plate-resort demo --mqtt-listen 127.0.0.1:1884", err)
 	}
 	defer mqttBroker.Close()
 	s.broker.URLs = []string{"tcp://" + mqttBroker.Addr().String()}
+	all := allDevices(s)
+	// It subscribes before there are devices: the broker has a data race between a subscription with + and what is
+	// retained meanwhile.
+	watching, err := client.Dial(ctx, all)
+	if err != nil {
+		return err
+	}
+	defer watching.Close()
+	page := dashboard.New(dashboard.Config{Client: watching, Version: version(), Log: all.Log})
+	fmt.Fprint(out, invitation(s, mqttBroker.Addr(), pageURL(listener.Addr()), devices))
 
+	parts := []func(context.Context) error{
+		func(ctx context.Context) error { return page.Serve(ctx, listener) },
+		func(ctx context.Context) error { return serveSimulated(ctx, s, simulator.OpenPTY) },
+	}
+	for n := 2; n <= devices; n++ {
+		another := s
+		another.deviceID = fmt.Sprintf("%s-%d", s.deviceID, n)
+		parts = append(parts, func(ctx context.Context) error { return serveSimulated(ctx, another, noPTY) })
+	}
+	return together(ctx, parts)
+}
+
+// noPTY is for one device among many: the system has only so many pseudo-terminals, and threads to wait for them.
+func noPTY(string) (*simulator.PTY, error) { return nil, errors.ErrUnsupported }
+
+// serveSimulated runs one device with a servo of its own, behind a pseudo-terminal or, where there is none, on lines in
+// memory.
+func serveSimulated(ctx context.Context, s settings, openPTY func(link string) (*simulator.PTY, error)) error {
 	servo := simulator.New(simulator.Config{})
 	var open func(*slog.Logger) openFunc
-	switch line, err := simulator.OpenPTY(""); {
+	switch line, err := openPTY(""); {
 	case err == nil:
 		s.port = line.Path()
 		open = motor.Serial
 		defer start(func(ctx context.Context) error { return servo.Serve(ctx, line) })()
 	case errors.Is(err, errors.ErrUnsupported):
-		host, line := simulator.Pipe()
+		var lines sync.WaitGroup // each ends when the motor closes its end
+		defer lines.Wait()
 		open = func(*slog.Logger) openFunc {
-			return func(string, int) (motor.Port, error) { return host, nil }
+			return func(string, int) (motor.Port, error) {
+				host, line := simulator.Pipe()
+				lines.Go(func() { _ = servo.Serve(context.Background(), line) })
+				return host, nil
+			}
 		}
-		defer start(func(ctx context.Context) error { return servo.Serve(ctx, line) })()
 	default:
 		return err
 	}
-	fmt.Fprint(out, invitation(s, mqttBroker.Addr()))
 	return serve(ctx, s, open, func(*slog.Logger) (store, error) { return new(forgetful), nil }, true)
 }
 
+// together runs all parts until ctx ends or one fails, and returns when all have ended.
+func together(ctx context.Context, parts []func(context.Context) error) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	failures := make(chan error, len(parts))
+	var running sync.WaitGroup
+	for _, run := range parts {
+		running.Go(func() {
+			if err := run(ctx); err != nil {
+				failures <- err
+				end()
+			}
+		})
+	}
+	running.Wait()
+	close(failures)
+	return <-failures // the first; nil of none
+}
+
 // invitation says what to try.
-func invitation(s settings, addr net.Addr) string {
+func invitation(s settings, addr net.Addr, page string, devices int) string {
 	host, port, _ := net.SplitHostPort(addr.String())
 	at := ""
 	if host != "127.0.0.1" {
@@ -79,7 +153,15 @@ func invitation(s settings, addr net.Addr) string {
 	}
 	topic := s.baseTopic + "/" + s.deviceID
 	hotels := s.carousel.Names()
-	return fmt.Sprintf(`A carousel with the hotels %[4]s is here for you to turn: device %[3]s, broker %[5]v.
+	more := ""
+	if devices > 1 {
+		more = fmt.Sprintf("\nThe others are %[1]s-2 to %[1]s-%[2]d.", s.deviceID, devices)
+	}
+	return fmt.Sprintf(`A carousel with the hotels %[4]s is here for you to turn, in a browser:
+
+  dashboard           %[7]s
+
+It is device %[3]s, broker %[5]v.%[8]s
 In another terminal (mosquitto_sub and mosquitto_pub are in the package mosquitto-clients):
 
   watch everything    mosquitto_sub%[1]s -v -t '%[2]s/#'
@@ -90,5 +172,5 @@ In another terminal (mosquitto_sub and mosquitto_pub are in the package mosquitt
 
 Ctrl-C ends it.
 
-`, at, topic, s.deviceID, strings.Join(hotels, ", "), addr, hotels[len(hotels)/2])
+`, at, topic, s.deviceID, strings.Join(hotels, ", "), addr, hotels[len(hotels)/2], page, more)
 }

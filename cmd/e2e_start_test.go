@@ -73,7 +73,7 @@ func TestTheStateDirectory(t *testing.T) {
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	p := start(t, "demo", nil, plateResort, "demo", "--mqtt-listen", "127.0.0.1:0")
+	p := start(t, "demo", nil, plateResort, "demo", "--mqtt-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
 	line := p.awaitText(t, "watch everything", "mosquitto_sub")
 	_, port, _ := strings.Cut(line, " -p ")
 	port, _, _ = strings.Cut(port, " ")
@@ -115,13 +115,15 @@ func TestDemoPortTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	p := start(t, "demo", nil, plateResort, "demo", "--mqtt-listen", taken.Addr().String())
-	if status := p.status(t); status != 1 {
-		t.Errorf("the exit status is %d, want 1", status)
-	}
-	for _, text := range []string{taken.Addr().String() + ": bind: address already in use", "--mqtt-listen"} {
-		if p.count(text) != 1 {
-			t.Errorf("no line has %q", text)
+	for flag, other := range map[string]string{"--mqtt-listen": "--http-listen", "--http-listen": "--mqtt-listen"} {
+		p := start(t, "demo", nil, plateResort, "demo", flag, taken.Addr().String(), other, "127.0.0.1:0")
+		if status := p.status(t); status != 1 {
+			t.Errorf("%s: the exit status is %d, want 1", flag, status)
+		}
+		for _, text := range []string{taken.Addr().String() + ": bind: address already in use", flag} {
+			if p.count(text) != 1 {
+				t.Errorf("%s: no line has %q", flag, text)
+			}
 		}
 	}
 }

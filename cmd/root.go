@@ -54,7 +54,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\nSee: %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(newRun(), newDemo(), newSimulate(), newScan(), newSend(), newSchedule(), newConfig(), newCheck(), newAsyncAPI())
+	root.AddCommand(newRun(), newDemo(), newSimulate(), newScan(), newSend(), newSchedule(), newConfig(), newCheck(), newDashboard(), newAsyncAPI())
 	for _, c := range root.Commands() {
 		if c.Args == nil {
 			c.Args = noArguments

@@ -71,7 +71,7 @@ var _ mqtt.Schedules = (*scheduler.Scheduler)(nil)
 // is closed.
 func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, openStore func(*slog.Logger) (store, error), simulated bool) error {
 	lines := mqtt.NewLog()
-	log := slog.New(lines.Handler(newHandler(s)))
+	log := slog.New(lines.Handler(newHandler(s).WithAttrs([]slog.Attr{slog.String("device", s.deviceID)})))
 	kept, err := openStore(log.With("part", "journal"))
 	if err != nil {
 		return err
@@ -142,7 +142,7 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, op
 		Log:             log.With("part", "mqtt"),
 	}, d, planner)
 
-	log.Info("plate-resort is starting", "device", s.deviceID, "brokers", s.broker.URLs, "port", s.port)
+	log.Info("plate-resort is starting", "brokers", s.broker.URLs, "port", s.port)
 	defer start(m.Run)()
 	// The scheduler ends together with the device, which halts at once and then waits for the answers to the
 	// schedules that were set: they are stored by then, or were not taken.

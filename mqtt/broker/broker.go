@@ -29,7 +29,7 @@ func Listen(address string) (*Broker, error) {
 	if err := server.AddHook(new(allowAll), nil); err != nil {
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}
-	if err := server.AddListener(listeners.NewNet("tcp", listener)); err != nil {
+	if err := server.AddListener(door{listeners.NewNet("tcp", listener), server}); err != nil {
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}
 	if err := server.Serve(); err != nil {
@@ -43,6 +43,24 @@ func (b *Broker) Addr() net.Addr { return b.addr }
 
 // Close ends all connections and the broker. It does nothing when called again.
 func (b *Broker) Close() error { return b.close() }
+
+// A door is where the clients come in. It closes itself, as the server's own way to do it can wait forever for a client
+// that leaves at the same time (github.com/mochi-mqtt/server/issues/488).
+type door struct {
+	*listeners.Net
+	server *mochi.Server
+}
+
+// Close ends all connections.
+func (d door) Close(listeners.CloseFn) {
+	d.Net.Close(func(string) {
+		for _, c := range d.server.Clients.GetAll() {
+			if !c.Closed() {
+				_ = d.server.DisconnectClient(c, packets.ErrServerShuttingDown) // which reports that it is shutting down
+			}
+		}
+	})
+}
 
 // allowAll is the hook that admits every client to every topic.
 type allowAll struct{ mochi.HookBase }

@@ -1,0 +1,215 @@
+package dashboard
+
+import (
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/plate-resort/plate-resort/client"
+)
+
+const (
+	maxDevices  = 2000
+	maxBrowsers = 64
+	// maxWaiting is how many batches wait for one browser; one that is further behind is dropped. The batches are the
+	// same for all browsers, so that many slow ones cost hardly more than one.
+	maxWaiting = 100
+	// returnPatience is how long a device may take to come back to a broker that was away.
+	returnPatience = 5 * time.Second
+)
+
+// A hub keeps the latest of every device, and passes on to the browsers what comes. It is safe for concurrent use, and
+// nothing waits while it is locked.
+type hub struct {
+	version []byte // JSON
+	log     *slog.Logger
+
+	mu       sync.Mutex
+	broker   item
+	up       bool // there is a connection to the broker
+	devices  map[string]*memory
+	full     bool      // and said so
+	settled  time.Time // when devices that were not heard of since the broker was away count as offline; zero is never
+	pending  batch
+	browsers map[*browser]bool
+}
+
+// A browser is one stream.
+type browser struct {
+	batches chan []byte // closed when the browser is dropped
+}
+
+func newHub(version string, log *slog.Logger) *hub {
+	quoted, err := json.Marshal(version)
+	if err != nil {
+		panic(err) // a string
+	}
+	h := &hub{version: quoted, log: log, devices: make(map[string]*memory), browsers: make(map[*browser]bool)}
+	h.broker, _ = newItem("", client.Broker, time.Now(), []byte(`{"connected":false,"broker":"","error":""}`))
+	return h
+}
+
+// take takes a message of the client, and reports whether it is the first that waits to be passed on.
+func (h *hub) take(m client.Message) (first bool) {
+	if m.Topic != client.Broker && !idPattern.MatchString(m.Device) {
+		return false // of no device
+	}
+	i, ok := encode(m)
+	if !ok {
+		h.log.Debug("ignored a payload that no device publishes", "device", m.Device, "topic", m.Topic, "bytes", len(m.Payload))
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	first = len(h.pending.items) == 0
+	switch {
+	case m.Topic == client.Broker:
+		h.broker = i
+		h.reconnected(m)
+		h.pending.add(i)
+	default:
+		h.keep(m, i)
+	}
+	if h.pending.size >= maxBatch {
+		h.flush(m.Received)
+	}
+	return first && len(h.pending.items) > 0
+}
+
+// keep keeps what a device has published. A device that has said no availability counts as offline.
+func (h *hub) keep(m client.Message, i item) {
+	cleared := m.Topic == client.Availability && string(i.payload) == string(gone)
+	d := h.devices[m.Device]
+	switch {
+	case d == nil && cleared:
+		return
+	case cleared:
+		delete(h.devices, m.Device)
+		h.pending.add(i)
+		return
+	case d == nil && len(h.devices) == maxDevices:
+		if !h.full {
+			h.log.Warn("there are more devices than the dashboard shows", "most", maxDevices, "not_shown", m.Device)
+		}
+		h.full = true
+		return
+	case d == nil:
+		d = new(memory)
+		h.devices[m.Device] = d
+		if m.Topic != client.Availability {
+			h.lose(m.Device, d, m.Received)
+		}
+	}
+	d.keep(m, i)
+	h.pending.add(i)
+}
+
+// lose has a device count as offline.
+func (h *hub) lose(id string, d *memory, now time.Time) {
+	i, _ := newItem(id, client.Availability, now, offline)
+	d.latest[availabilityIndex] = i
+	h.pending.add(i)
+}
+
+// reconnected takes what the client says of its connection. After it was lost, the broker tells the availability of
+// every device again, and maybe before the client says that it is back.
+func (h *hub) reconnected(m client.Message) {
+	var c client.Connection
+	_ = json.Unmarshal(m.Payload, &c) // the client has made it
+	h.up = c.Connected
+	if h.up {
+		h.settled = m.Received.Add(returnPatience)
+		return
+	}
+	h.settled = time.Time{}
+	for _, d := range h.devices {
+		d.heard = false
+	}
+}
+
+// connected reports whether there is a connection to the broker.
+func (h *hub) connected() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.up
+}
+
+// pass passes on what waits, or else a sign of life.
+func (h *hub) pass(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.settled.IsZero() && !now.Before(h.settled) {
+		h.settled = time.Time{}
+		for id, d := range h.devices {
+			if !d.heard && string(d.latest[availabilityIndex].payload) != string(offline) {
+				h.lose(id, d, now)
+			}
+		}
+	}
+	h.flush(now)
+}
+
+// flush hands the batch to every browser, and drops those that have too much already.
+func (h *hub) flush(now time.Time) {
+	if len(h.browsers) == 0 {
+		h.pending.clear()
+		return
+	}
+	text := h.pending.event(now)
+	for b := range h.browsers {
+		select {
+		case b.batches <- text:
+		default:
+			h.drop(b)
+		}
+	}
+}
+
+func (h *hub) drop(b *browser) {
+	delete(h.browsers, b)
+	close(b.batches)
+}
+
+// join adds a browser, and returns it with its snapshot; nil when there are too many.
+func (h *hub) join(now time.Time) (*browser, [][]byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.browsers) == maxBrowsers {
+		return nil, nil
+	}
+	h.flush(now) // what waits is in the snapshot
+	items := make([]item, 0, 1+len(h.devices)*len(retained))
+	items = append(items, h.broker)
+	for _, id := range slices.Sorted(maps.Keys(h.devices)) {
+		for _, i := range h.devices[id].latest {
+			if i.text != nil {
+				items = append(items, i)
+			}
+		}
+	}
+	b := &browser{make(chan []byte, maxWaiting)}
+	h.browsers[b] = true
+	return b, snapshot(now, h.version, items)
+}
+
+// leave removes a browser that may have been dropped already.
+func (h *hub) leave(b *browser) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.browsers[b] {
+		h.drop(b)
+	}
+}
+
+// detail returns what is kept of a device; nil if there is none of that id.
+func (h *hub) detail(id string, now time.Time) *detail {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if d := h.devices[id]; d != nil {
+		return d.detail(now)
+	}
+	return nil
+}

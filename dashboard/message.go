@@ -1,0 +1,140 @@
+package dashboard
+
+import (
+	"bytes"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/plate-resort/plate-resort/client"
+	"github.com/plate-resort/plate-resort/mqtt"
+)
+
+// idPattern is what device ids and the names of schedules look like.
+var idPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+
+// maxPayload is the largest payload that is passed on, in bytes: a thousand schedules are less.
+const maxPayload = 1 << 20
+
+// kinds are how the payloads of the topics begin, as the contract has them: objects and arrays.
+var kinds = map[client.Topic]byte{
+	client.Broker: '{', client.State: '{', client.Health: '{', client.Schedules: '{', client.Operation: '{', client.Log: '{',
+	client.Queue: '[', client.History: '[',
+}
+
+// An item is a message as browsers get it. It is never changed after it was made.
+type item struct {
+	text    []byte // all of it, in JSON on one line
+	payload []byte // the part of text that is the payload
+}
+
+var (
+	online  = []byte(`"` + mqtt.Online + `"`)
+	offline = []byte(`"` + mqtt.Offline + `"`)
+	gone    = []byte("null")
+)
+
+// encode makes an item of a message; ok is false of a payload that no device publishes.
+func encode(m client.Message) (i item, ok bool) {
+	payload := bytes.TrimSpace(m.Payload)
+	if m.Topic == client.Availability {
+		return newItem(m.Device, m.Topic, m.Received, availability(payload))
+	}
+	if len(payload) == 0 || len(payload) > maxPayload || payload[0] != kinds[m.Topic] {
+		return item{}, false
+	}
+	return newItem(m.Device, m.Topic, m.Received, payload)
+}
+
+// availability makes JSON of the bare text.
+func availability(payload []byte) []byte {
+	switch string(payload) {
+	case "":
+		return gone
+	case mqtt.Online:
+		return online
+	default:
+		return offline
+	}
+}
+
+// newItem needs no quoting: the device's id matches idPattern. It takes line breaks out of the payload, which would end
+// the event; ok is false of what is not JSON.
+func newItem(device string, topic client.Topic, at time.Time, payload []byte) (i item, ok bool) {
+	const frame = len(`{"device":"","topic":"availability","at":0000000000000,"payload":}`)
+	text := bytes.NewBuffer(make([]byte, 0, frame+len(device)+len(payload)))
+	text.WriteString(`{"device":"`)
+	text.WriteString(device)
+	text.WriteString(`","topic":"`)
+	text.WriteString(string(topic))
+	text.WriteString(`","at":`)
+	text.Write(strconv.AppendInt(text.AvailableBuffer(), at.UnixMilli(), 10))
+	text.WriteString(`,"payload":`)
+	begin := text.Len()
+	if json.Compact(text, payload) != nil {
+		return item{}, false
+	}
+	end := text.Len()
+	text.WriteByte('}')
+	return item{text.Bytes(), text.Bytes()[begin:end:end]}, true
+}
+
+// maxBatch is the size, in bytes, from which on a batch does not wait for more.
+const maxBatch = 256 << 10
+
+// A batch is what goes to all browsers as one event.
+type batch struct {
+	items [][]byte
+	size  int // bytes
+}
+
+func (b *batch) add(i item) {
+	b.items = append(b.items, i.text)
+	b.size += len(i.text)
+}
+
+// event returns the event, and empties the batch.
+func (b *batch) event(now time.Time) []byte {
+	text := make([]byte, 0, b.size+len(b.items)+100)
+	text = append(text, "event: messages\ndata: {\"now\":"...)
+	text = strconv.AppendInt(text, now.UnixMilli(), 10)
+	text = append(text, `,"messages":[`...)
+	for n, i := range b.items {
+		if n > 0 {
+			text = append(text, ',')
+		}
+		text = append(text, i...)
+	}
+	text = append(text, "]}\n\n"...)
+	b.clear()
+	return text
+}
+
+func (b *batch) clear() { *b = batch{items: slices.Delete(b.items, 0, len(b.items))} }
+
+// reconnect is how long a browser waits before it comes again, in ms.
+const reconnect = 1000
+
+// snapshot is the event with all of these items, in pieces: there may be many, and they are shared.
+func snapshot(now time.Time, version []byte, items []item) [][]byte {
+	head := []byte("retry: ")
+	head = strconv.AppendInt(head, reconnect, 10)
+	head = append(head, "\nevent: snapshot\ndata: {\"now\":"...)
+	head = strconv.AppendInt(head, now.UnixMilli(), 10)
+	head = append(head, `,"version":`...)
+	head = append(head, version...)
+	head = append(head, `,"messages":[`...)
+	pieces := make([][]byte, 0, 2*len(items)+2)
+	pieces = append(pieces, head)
+	for n, i := range items {
+		if n > 0 {
+			pieces = append(pieces, comma)
+		}
+		pieces = append(pieces, i.text)
+	}
+	return append(pieces, end)
+}
+
+var comma, end = []byte(","), []byte("]}\n\n")
