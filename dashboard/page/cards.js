@@ -4,9 +4,10 @@ import { svg, text, attr, clone, fields, list } from './dom.js';
 import { store } from './store.js';
 import { status, degrees } from './words.js';
 import { hotelAngles, motion } from './carousel.js';
-import { span, now } from './time.js';
+import { shortSpan, now } from './time.js';
 import { stop } from './stop.js';
 
+const FEW = 6; // devices that have room for larger cards
 const ANSWER = 6e3; // ms for which the answer to a stop is shown
 
 export function cards(parent) {
@@ -18,6 +19,7 @@ export function cards(parent) {
     all() {
       const sorted = store.devices.size > 1 ? [...store.devices.values()].sort((a, b) => names.compare(a.id, b.id)) : [];
       rows = arrange(sorted);
+      attr(parent, 'data-few', sorted.length <= FEW);
     },
     // render writes the cards of these devices; of all of them, it marks the opened one too.
     render(devices, all) {
@@ -59,7 +61,7 @@ function card(first) {
     if (key === drawn) return;
     drawn = key;
     const width = Math.min(13, 70 / hotels.length);
-    dial.replaceChildren(svg('circle', { r: 27, class: 'rim' }), ...hotels.map(({ name, angle }) =>
+    dial.replaceChildren(svg('path', { class: 'rim', d: 'M0 27V22' }), svg('circle', { r: 27, class: 'rim' }), ...hotels.map(({ name, angle }) =>
       svg('rect', { x: -width / 2, y: 9, width, height: 14, transform: `rotate(${angle})`, 'data-hotel': name })));
   }
 
@@ -81,12 +83,13 @@ function card(first) {
         dial.style.transform = `rotate(${(-angle).toFixed(1)}deg)`;
         attr(node, 'data-angle', state.angle);
       }
+      for (const hotel of dial.querySelectorAll('rect')) hotel.classList.toggle('faces', hotel.dataset.hotel === state?.hotel);
       text(part.hotel, state?.hotel ?? '');
       text(part.angle, degrees(state?.angle, 1));
       this.tick();
     },
     tick() {
-      text(part.age, device.heard ? span(now() - device.heard) : '–');
+      text(part.age, device.heard ? shortSpan(now() - device.heard) : '–');
       if (answered && now() - answered > ANSWER) {
         answered = 0;
         text(button, 'Stop');

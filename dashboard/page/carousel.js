@@ -126,7 +126,6 @@ export function carousel(root, turnTo) {
       attr(root, 'data-target', goal ?? '');
       text(hub.hotel, state?.hotel ?? '');
       root.classList.toggle('between', !state?.hotel);
-      root.classList.toggle('loose', !state?.torque);
       attr(root, 'aria-label', describe(state, gone));
     },
     // frame draws the moment and tells whether there is a next one.

@@ -1,7 +1,7 @@
 // What the device can be told to do. A button that is of no use now can still be pressed, and says why.
 
 import { el, text, attr, list } from './dom.js';
-import { gone } from './store.js';
+import { gone, astray } from './store.js';
 import { send } from './api.js';
 import { degrees, operation } from './words.js';
 
@@ -14,7 +14,7 @@ export function hindrance(device, action) {
   if (away) return { server: 'the dashboard is out of reach', broker: 'the broker is gone', device: `${device.id} is offline` }[away.what];
   if (!device.state) return 'the device has not said its state yet';
   if (!action || device.state.allowed_actions?.includes(action)) return '';
-  return `not now: ${device.state.message || device.state.status}`;
+  return `Not now. ${device.state.message || device.state.status}`;
 }
 
 // answer says in a field what became of a command.
@@ -76,8 +76,7 @@ export function commands(root, field, device) {
   press('reset', service, () => ({}), () => 'Reset');
   press('reboot', service, () => ({}), () => 'Reboot');
   press('refresh', service, () => ({}), () => 'Refresh');
-  const released = () => ['released', 'disconnected', 'connecting'].includes(device.state?.connection);
-  press('connection', service, () => ({ state: released() ? 'ON' : 'OFF' }), () => (released() ? 'Connect motor' : 'Release motor'));
+  press('connection', service, () => ({ state: astray(device) ? 'ON' : 'OFF' }), () => (astray(device) ? 'Connect motor' : 'Release motor'));
 
   return {
     topics: ['state', 'availability'],
@@ -96,7 +95,7 @@ export function commands(root, field, device) {
       text(field.why, hindrance(device) || (state?.allowed_actions?.includes('hotel') ? '' : hindrance(device, 'hotel')));
       if (!state) return;
       const [connection] = all('connection');
-      text(connection, released() ? 'Connect' : 'Release');
+      text(connection, astray(device) ? 'Connect' : 'Release');
       const limit = state.speed_limit;
       attr(speed, 'max', limit);
       if (document.activeElement !== speed && speed.dataset.shown !== String(state.speed)) {

@@ -1,7 +1,7 @@
 // The name plate: what the device is, in words, the stop, and what stands in the way of everything else.
 
 import { text, attr, show } from './dom.js';
-import { gone } from './store.js';
+import { gone, astray } from './store.js';
 import { status } from './words.js';
 import { ago, clock, now } from './time.js';
 import { stop, onPress } from './stop.js';
@@ -50,12 +50,12 @@ export function plate(root, field, device) {
   return {
     topics: ['state', 'availability', 'health'],
     stop: press,
-    away() { return Boolean(gone(device)); },
+    away() { return Boolean(gone(device)) || astray(device); },
     render() {
       const now = status(device);
       const state = device.state;
       attr(root, 'data-status', now.key);
-      attr(root, 'data-stale', gone(device) ? 'true' : null);
+      attr(root, 'data-stale', gone(device) ? 'all' : astray(device) ? 'motor' : null);
       attr(field.shape, 'd', now.shape);
       text(field.status, now.word);
       text(field.message, now.message);
@@ -65,8 +65,7 @@ export function plate(root, field, device) {
       attr(button, 'data-latched', state?.emergency_stop ? 'true' : null);
       show(banner('fault'), !away && state?.status === 'error');
       text(field.fault, state?.status === 'error' ? state.message : '');
-      const lost = !away && state && !state.emergency_stop && ['disconnected', 'connecting', 'released'].includes(state.connection);
-      show(banner('motor'), Boolean(lost));
+      show(banner('motor'), !away && astray(device));
       show(root.querySelector('[data-action=connect]'), state?.connection === 'released');
       say(now);
       this.tick();
@@ -77,10 +76,11 @@ export function plate(root, field, device) {
       text(field.offline, away?.what === 'device' ? `since ${clock(away.since)}, ${ago(away.since)}. Its program has ended or is out of reach.` : '');
       if (state) {
         text(field['motor-word'], { released: 'The motor is released', connecting: 'Looking for the motor' }[state.connection] ?? 'The motor is gone');
-        text(field['motor-gone'], `since ${clock(device.connectionSince)}, ${ago(device.connectionSince)}. ${state.message.replace(/^[^:]*: /, '')}`);
+        text(field['motor-gone'], `since ${clock(device.connectionSince)}, ${ago(device.connectionSince)}. ${state.connection === 'released' ? 'Connect it to move.' : 'It is looked for. Until it is there nothing moves.'}`);
       }
-      const heard = device.heard;
-      text(field.heard, heard ? (away ? `as of ${clock(heard)}, ${ago(heard)}` : `heard ${ago(heard)}`) : 'never heard');
+      // Without its motor, where the carousel stands is from before; it may have been turned by hand since.
+      const of = !away && astray(device) ? device.connectionSince : device.heard;
+      text(field.heard, !of ? 'never heard' : away || astray(device) ? `as of ${clock(of)}, ${ago(of)}` : `heard ${ago(of)}${state && !state.torque ? ', torque off' : ''}`);
       if (answered && now() - answered > SHOWN) {
         answered = 0;
         text(field.stop, 'Stop');

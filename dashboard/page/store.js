@@ -156,6 +156,11 @@ export function lineKey(line) {
   return `${line.time} ${line.msg}`;
 }
 
+// astray tells that the device has no motor to speak to, so that nothing is known of where it stands now.
+export function astray(device) {
+  return ['disconnected', 'connecting', 'released'].includes(device.state?.connection);
+}
+
 // gone says what keeps the device from being heard, the outermost first: behind it nothing is known of the rest.
 export function gone(device) {
   if (store.lost) return { what: 'server', since: store.lost };

@@ -32,6 +32,11 @@ export function span(ms) {
   return `${Math.floor(s / 86400)} d`;
 }
 
+// shortSpan is a duration in its largest unit alone.
+export function shortSpan(ms) {
+  return span(ms).replace(/( h) .*/, '$1');
+}
+
 export function ago(ms) {
   const age = now() - ms;
   return age < 1500 ? 'now' : `${span(age)} ago`;
