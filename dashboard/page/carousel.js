@@ -131,7 +131,12 @@ export function carousel(root, turnTo) {
     // frame draws the moment and tells whether there is a next one.
     frame(time) {
       const angle = follow.now(time);
-      if (angle === null) { text(hub.angle, '–'); attr(way, 'd', ''); return false; }
+      if (angle === null) {
+        for (const { letter, angle: a } of letters) attr(letter, 'transform', `rotate(${-a})`);
+        text(hub.angle, '–');
+        attr(way, 'd', '');
+        return false;
+      }
       const turn = -angle;
       attr(table, 'transform', `rotate(${turn.toFixed(2)})`);
       attr(table, 'data-angle', state.angle.toFixed(2));

@@ -39,7 +39,8 @@ export async function command(device, button, field, action, input, body, what) 
 }
 
 export function commands(root, field, device) {
-  const all = (action) => root.querySelectorAll(`[data-action=${action}]`);
+  // A remedy is the same button again, beside what it is for.
+  const all = (action) => root.querySelectorAll(`[data-action=${action}], [data-remedy=${action}]`);
   const hotels = root.querySelector('#hotels');
   const { angle, speed } = { angle: root.querySelector('#angle'), speed: root.querySelector('#speed') };
   const moves = field.answer, service = field['service-answer'];
@@ -94,7 +95,7 @@ export function commands(root, field, device) {
       }
       text(field.why, hindrance(device) || (state?.allowed_actions?.includes('hotel') ? '' : hindrance(device, 'hotel')));
       if (!state) return;
-      const [connection] = all('connection');
+      const connection = root.querySelector('[data-action=connection]');
       text(connection, astray(device) ? 'Connect' : 'Release');
       const limit = state.speed_limit;
       attr(speed, 'max', limit);

@@ -36,7 +36,7 @@ export function plate(root, field, device) {
     show(banner('stop-failed'), false);
     button.focus();
   });
-  root.querySelector('[data-action=connect]').addEventListener('click', () => send(device.id, 'connection', { state: 'ON' }));
+  root.querySelector('[data-remedy=connect]').addEventListener('click', () => send(device.id, 'connection', { state: 'ON' }));
   text(field.device, device.id);
 
   // say tells a screen reader what has become of the device, but not where on its way it is.
@@ -64,9 +64,11 @@ export function plate(root, field, device) {
       show(banner('e_stop'), Boolean(state?.emergency_stop));
       attr(button, 'data-latched', state?.emergency_stop ? 'true' : null);
       show(banner('fault'), !away && state?.status === 'error');
-      text(field.fault, state?.status === 'error' ? state.message : '');
+      const off = Boolean(device.health?.hardware_error?.length); // the servo, by itself; else only its torque is
+      show(banner('fault').querySelector('[data-remedy=reboot]'), off);
+      show(banner('fault').querySelector('[data-remedy=reset]'), !off);
       show(banner('motor'), !away && astray(device));
-      show(root.querySelector('[data-action=connect]'), state?.connection === 'released');
+      show(root.querySelector('[data-remedy=connect]'), state?.connection === 'released');
       say(now);
       this.tick();
     },
@@ -76,7 +78,7 @@ export function plate(root, field, device) {
       text(field.offline, away?.what === 'device' ? `since ${clock(away.since)}, ${ago(away.since)}. Its program has ended or is out of reach.` : '');
       if (state) {
         text(field['motor-word'], { released: 'The motor is released', connecting: 'Looking for the motor' }[state.connection] ?? 'The motor is gone');
-        text(field['motor-gone'], `since ${clock(device.connectionSince)}, ${ago(device.connectionSince)}. ${state.connection === 'released' ? 'Connect it to move.' : 'It is looked for. Until it is there nothing moves.'}`);
+        text(field['motor-gone'], `since ${clock(device.connectionSince)}, ${ago(device.connectionSince)}. ${state.connection === 'released' ? 'Connect it to move.' : 'Until it is there nothing moves.'}`);
       }
       // Without its motor, where the carousel stands is from before; it may have been turned by hand since.
       const of = !away && astray(device) ? device.connectionSince : device.heard;

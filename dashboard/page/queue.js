@@ -4,7 +4,7 @@ import { el, text, attr, show, list } from './dom.js';
 import { ms } from './store.js';
 import { command, hindrance } from './commands.js';
 import { operation, source, degrees } from './words.js';
-import { ago } from './time.js';
+import { now, span } from './time.js';
 
 export function queue(root, field, device) {
   const everything = root.querySelector('[data-action=cancel][data-value=all]');
@@ -32,7 +32,7 @@ export function queue(root, field, device) {
         row.tick();
       },
       tick() {
-        const retry = row.op.state === 'retrying' ? `tried again: ${row.op.error?.message ?? ''}` : `waits since ${ago(ms(row.op.queued_at)).replace(' ago', '')}`;
+        const retry = row.op.state === 'retrying' ? `tried again: ${row.op.error?.message ?? ''}` : `waiting ${span(now() - ms(row.op.queued_at))}`;
         text(how, [source(row.op.source), retry].filter(Boolean).join(', '));
       },
     };
