@@ -79,7 +79,7 @@ function card(first) {
       turn.aim(state?.angle, time);
       const angle = turn.goal();
       if (angle !== null) {
-        // The browser turns it, off this thread; a hundred of them per frame would be too much for this one.
+        // Turned by its style, so that where there are few the browser can do it smoothly, off this thread.
         dial.style.transform = `rotate(${(-angle).toFixed(1)}deg)`;
         attr(node, 'data-angle', state.angle);
       }
