@@ -61,8 +61,10 @@ function card(first) {
     if (key === drawn) return;
     drawn = key;
     const width = Math.min(13, 70 / hotels.length);
-    dial.replaceChildren(svg('path', { class: 'rim', d: 'M0 27V22' }), svg('circle', { r: 27, class: 'rim' }), ...hotels.map(({ name, angle }) =>
-      svg('rect', { x: -width / 2, y: 9, width, height: 14, transform: `rotate(${angle})`, 'data-hotel': name })));
+    dial.replaceChildren(svg('path', { class: 'rim', d: 'M0 27V23' }), svg('circle', { r: 27, class: 'rim' }), ...hotels.flatMap(({ name, angle }) => [
+      svg('rect', { x: -width / 2, y: 8, width, height: 15, transform: `rotate(${angle})`, 'data-hotel': name }),
+      svg('text', { transform: `rotate(${angle}) translate(0 18.4)` }, name.length > 2 ? '' : name)]));
+    dial.style.fontSize = `${(width * 0.65).toFixed(1)}px`;
   }
 
   return {
@@ -89,7 +91,7 @@ function card(first) {
       this.tick();
     },
     tick() {
-      text(part.age, device.heard ? shortSpan(now() - device.heard) : '–');
+      text(part.age, device.heard ? `${shortSpan(now() - device.heard)} ago` : 'never heard');
       if (answered && now() - answered > ANSWER) {
         answered = 0;
         text(button, 'Stop');

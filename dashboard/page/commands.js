@@ -17,8 +17,13 @@ export function hindrance(device, action) {
   return `Not now. ${device.state.message || device.state.status}`;
 }
 
+const BRIEF = 8e3, LONG = 30e3; // ms for which an answer is shown, and a refusal
+const shown = new WeakMap(); // the timer of each field
+
 // answer says in a field what became of a command.
 export function answer(field, { ok, message, operation: op }, what) {
+  clearTimeout(shown.get(field));
+  shown.set(field, setTimeout(() => text(field, ''), ok ? BRIEF : LONG));
   attr(field, 'data-kind', ok ? 'ok' : 'refused');
   const state = { completed: 'done', queued: 'accepted', running: 'accepted' }[op?.state] ?? op?.state ?? 'accepted';
   text(field, ok ? `${what}: ${state}${op?.state === 'failed' && op.error ? `, ${op.error.message}` : ''}` : `${what}: ${message}`);

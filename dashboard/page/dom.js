@@ -18,7 +18,14 @@ export function attr(node, name, value) {
 }
 
 export function show(node, visible) {
-  if (node.hidden === visible) node.hidden = !visible;
+  if (node.hidden !== visible) return;
+  if (!visible) leave(node);
+  node.hidden = !visible;
+}
+
+// leave keeps the focus on the page when what has it goes away, near the top of what it belongs to.
+function leave(node) {
+  if (node.contains(document.activeElement)) document.querySelector('h2[tabindex]')?.focus({ preventScroll: true });
 }
 
 function make(node, attributes, children) {
@@ -66,6 +73,7 @@ export function list(parent, key, create) {
     }
     for (const [name, row] of rows) {
       if (keys.has(name)) continue;
+      leave(row.node);
       row.node.remove();
       rows.delete(name);
     }

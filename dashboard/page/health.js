@@ -67,7 +67,7 @@ function newChart(parent, { name, label, unit, index, decimals, least }) {
       }
       attr(line, 'd', path);
       attr(dot, 'd', `M${x(before)} ${y(values.at(-1)[index])}h0`);
-      text(range, `${number(low)} to ${number(high)}`);
+      text(range, number(low) === number(high) ? '' : `${number(low)} to ${number(high)}`);
       attr(chart, 'aria-label', `${label} of the last hour: lowest ${number(low)}, highest ${number(high)}, last ${number(values.at(-1)[index])} ${unit}`);
     },
   };

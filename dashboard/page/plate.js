@@ -13,7 +13,7 @@ export function plate(root, field, device) {
   const button = root.querySelector('#stop');
   const banner = (name) => root.querySelector(`[data-banner=${name}]`);
   const announce = document.getElementById('announce');
-  let said = '', answered = 0, busy = 0;
+  let said = '', answered = 0, busy = 0, latched = false;
 
   function press() {
     const mine = ++busy;
@@ -29,6 +29,14 @@ export function plate(root, field, device) {
       text(document.getElementById('alarm'), answer.failed ? `The stop has failed: ${answer.failed}. Use the power switch.` : '');
       if (!answer.failed) text(announce, answer.text);
     });
+  }
+
+  // calm takes the answer to a stop from its button again.
+  function calm() {
+    if (!answered) return;
+    answered = 0;
+    text(field.stop, 'Stop');
+    attr(button, 'data-state', null);
   }
 
   onPress(button, press);
@@ -62,7 +70,8 @@ export function plate(root, field, device) {
       const away = gone(device);
       show(banner('device'), away?.what === 'device');
       show(banner('e_stop'), Boolean(state?.emergency_stop));
-      attr(button, 'data-latched', state?.emergency_stop ? 'true' : null);
+      if (latched && !state?.emergency_stop) calm();
+      latched = Boolean(state?.emergency_stop);
       show(banner('fault'), !away && state?.status === 'error');
       const off = Boolean(device.health?.hardware_error?.length); // the servo, by itself; else only its torque is
       show(banner('fault').querySelector('[data-remedy=reboot]'), off);
@@ -83,11 +92,7 @@ export function plate(root, field, device) {
       // Without its motor, where the carousel stands is from before; it may have been turned by hand since.
       const of = !away && astray(device) ? device.connectionSince : device.heard;
       text(field.heard, !of ? 'never heard' : away || astray(device) ? `as of ${clock(of)}, ${ago(of)}` : `heard ${ago(of)}${state && !state.torque ? ', torque off' : ''}`);
-      if (answered && now() - answered > SHOWN) {
-        answered = 0;
-        text(field.stop, 'Stop');
-        attr(button, 'data-state', null);
-      }
+      if (answered && now() - answered > SHOWN) calm();
     },
   };
 }

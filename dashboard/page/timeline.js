@@ -5,12 +5,13 @@ import { ms } from './store.js';
 import { operation } from './words.js';
 import { now, span } from './time.js';
 
-const SPANS = [5, 10, 15, 30, 60, 180, 360, 720, 1440].map((minutes) => minutes * 60e3);
-const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 240].map((minutes) => minutes * 60e3);
+const SPANS = [1, 2, 5, 10, 15, 30, 60, 180, 360, 720, 1440].map((m) => m * 60e3);
+const STEPS = [0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 240].map((m) => m * 60e3);
 const COUNT = 20; // of the latest operations that are to be in view
 const MOVES = 4, MARKS = 32, HEIGHT = 20, AXIS = 58; // of the drawing, in px
 const LONG = ['hotel', 'angle', 'home', 'reboot'];
-const clockFormat = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
+const minutes = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
+const withSeconds = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 
 export function timeline(root, label) {
   const axis = svg('g', { class: 'axis' });
@@ -41,7 +42,7 @@ export function timeline(root, label) {
     };
   });
   const ticks = list(axis, (time) => time, (time) => {
-    const line = svg('line', { y1: 0, y2: AXIS - 4 }), label = svg('text', { y: AXIS + 10 }, clockFormat.format(time));
+    const line = svg('line', { y1: 0, y2: AXIS - 4 }), label = svg('text', { y: AXIS + 10 }, (time % 60e3 ? withSeconds : minutes).format(time));
     return { node: svg('g', {}, line, label), update() {}, draw(x) { attr(this.node, 'transform', `translate(${x(time).toFixed(1)} 0)`); } };
   });
   let rows = new Map();
@@ -52,7 +53,7 @@ export function timeline(root, label) {
     attr(root, 'viewBox', `0 0 ${width} ${AXIS + 14}`);
     const to = now();
     const x = (time) => width - 6 - (to - time) / reach * (width - 12);
-    const step = STEPS.find((s) => s / reach * width >= 56) ?? STEPS.at(-1);
+    const step = STEPS.find((s) => s / reach * width >= 64) ?? STEPS.at(-1);
     const times = [];
     for (let t = Math.ceil((to - reach) / step) * step; t <= to; t += step) {
       if (x(t) > 18 && x(t) < width - 16) times.push(t);
