@@ -18,7 +18,7 @@ let pending = false;
 
 function wanted() {
   if (location.hash.startsWith('#/')) {
-    const id = decodeURIComponent(location.hash.slice(2));
+    const id = location.hash.slice(2);
     if (id) return id;
   }
   return store.devices.size === 1 ? [...store.devices.keys()][0] : '';

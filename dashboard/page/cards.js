@@ -24,7 +24,7 @@ export function cards(parent) {
     // render writes the cards of these devices; of all of them, it marks the opened one too.
     render(devices, all) {
       for (const device of devices) rows.get(device.id)?.render();
-      const id = decodeURIComponent(location.hash.slice(2));
+      const id = location.hash.slice(2);
       if (!all && id === opened) return;
       opened = id;
       for (const [name, row] of rows) row.mark(name === id);
@@ -44,7 +44,7 @@ function card(first) {
   const turn = motion();
   let device = first, drawn = '', answered = 0;
   attr(node, 'data-device', device.id);
-  attr(part.link, 'href', `#/${encodeURIComponent(device.id)}`);
+  attr(part.link, 'href', `#/${device.id}`);
   text(part.name, device.id);
   attr(button, 'aria-label', `Stop ${device.id}`);
   button.addEventListener('click', () => stop(device.id, ({ text: words, failed, busy }) => {

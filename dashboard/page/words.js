@@ -30,6 +30,8 @@ export function status(device) {
     word = { released: 'Motor released', connecting: 'Looking for the motor' }[state.connection] ?? 'Motor not connected';
   } else if (key === 'busy' && message.startsWith('Moving')) {
     word = 'Moving';
+  } else if (key === 'degraded' && state.operation) { // which the message is too full to say
+    word = `${state.target_angle === null ? 'Busy' : 'Moving'}, warning`;
   }
   return { key, word, message: rest(message, word), shape };
 }
