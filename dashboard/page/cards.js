@@ -1,0 +1,103 @@
+// The list of devices: a card each.
+
+import { svg, text, attr, clone, fields, list } from './dom.js';
+import { store } from './store.js';
+import { status, degrees } from './words.js';
+import { hotelAngles, motion } from './carousel.js';
+import { shortSpan, now } from './time.js';
+import { stop } from './stop.js';
+
+const FEW = 6; // devices that have room for larger cards
+const ANSWER = 6e3; // ms for which the answer to a stop is shown
+
+export function cards(parent) {
+  const names = new Intl.Collator('en', { numeric: true });
+  const arrange = list(parent, (device) => device.id, card);
+  let rows = new Map();
+  let opened;
+  return {
+    all() {
+      const sorted = store.devices.size > 1 ? [...store.devices.values()].sort((a, b) => names.compare(a.id, b.id)) : [];
+      rows = arrange(sorted);
+      attr(parent, 'data-few', sorted.length <= FEW);
+    },
+    // render writes the cards of these devices; of all of them, it marks the opened one too.
+    render(devices, all) {
+      for (const device of devices) rows.get(device.id)?.render();
+      const id = location.hash.slice(2);
+      if (!all && id === opened) return;
+      opened = id;
+      for (const [name, row] of rows) row.mark(name === id);
+    },
+    tick() {
+      for (const row of rows.values()) row.tick();
+    },
+  };
+}
+
+function card(first) {
+  const node = clone('card');
+  const part = fields(node);
+  const [dial] = node.querySelectorAll('.dial svg');
+  const shape = node.querySelector('.shape path');
+  const button = node.querySelector('button');
+  const turn = motion();
+  let device = first, drawn = '', answered = 0;
+  attr(node, 'data-device', device.id);
+  attr(part.link, 'href', `#/${device.id}`);
+  text(part.name, device.id);
+  attr(button, 'aria-label', `Stop ${device.id}`);
+  button.addEventListener('click', () => stop(device.id, ({ text: words, failed, busy }) => {
+    text(button, failed ? 'Failed' : busy ? words : 'Stopped');
+    attr(button, 'data-state', failed ? 'failed' : busy ? 'busy' : 'done');
+    attr(button, 'title', failed || null);
+    if (failed) text(document.getElementById('alarm'), `${device.id}: the stop has failed: ${failed}. Use the power switch.`);
+    answered = busy || failed ? 0 : now();
+  }));
+
+  function place(state) {
+    const hotels = hotelAngles(state);
+    const key = JSON.stringify(hotels);
+    if (key === drawn) return;
+    drawn = key;
+    const width = Math.min(13, 70 / hotels.length);
+    dial.replaceChildren(svg('path', { class: 'rim', d: 'M0 27V23' }), svg('circle', { r: 27, class: 'rim' }), ...hotels.flatMap(({ name, angle }) => [
+      svg('rect', { x: -width / 2, y: 8, width, height: 15, transform: `rotate(${angle})`, 'data-hotel': name }),
+      svg('text', { transform: `rotate(${angle}) translate(0 18.4)` }, name.length > 2 ? '' : name)]));
+    dial.style.fontSize = `${(width * 0.65).toFixed(1)}px`;
+  }
+
+  return {
+    node,
+    update(next) { device = next; },
+    render() {
+      const state = device.state;
+      const { key, word, shape: path } = status(device);
+      attr(node, 'data-status', key);
+      attr(shape, 'd', path);
+      text(part.status, word);
+      place(state);
+      const time = performance.now();
+      turn.aim(state?.angle, time);
+      const angle = turn.goal();
+      if (angle !== null) {
+        // Turned by its style, so that where there are few the browser can do it smoothly, off this thread.
+        dial.style.transform = `rotate(${(-angle).toFixed(1)}deg)`;
+        attr(node, 'data-angle', state.angle);
+      }
+      for (const hotel of dial.querySelectorAll('rect')) hotel.classList.toggle('faces', hotel.dataset.hotel === state?.hotel);
+      text(part.hotel, state?.hotel ?? '');
+      text(part.angle, degrees(state?.angle, 1));
+      this.tick();
+    },
+    tick() {
+      text(part.age, device.heard ? `${shortSpan(now() - device.heard)} ago` : 'never heard');
+      if (answered && now() - answered > ANSWER) {
+        answered = 0;
+        text(button, 'Stop');
+        attr(button, 'data-state', null);
+      }
+    },
+    mark(opened) { attr(part.link, 'aria-current', opened && 'page'); },
+  };
+}

@@ -1,0 +1,119 @@
+// What the device can be told to do. A button that is of no use now can still be pressed, and says why.
+
+import { el, text, attr, list } from './dom.js';
+import { gone, astray } from './store.js';
+import { send } from './api.js';
+import { degrees, operation } from './words.js';
+
+const RPM = 0.229; // a unit of the profile velocity
+const CONNECTION = { connected: 'connected', idle: 'port closed at rest', connecting: 'looking for it', disconnected: 'not connected', released: 'released' };
+
+// hindrance tells why an action would not be accepted now, or ''.
+export function hindrance(device, action) {
+  const away = gone(device);
+  if (away) return { server: 'the dashboard is out of reach', broker: 'the broker is gone', device: `${device.id} is offline` }[away.what];
+  if (!device.state) return 'the device has not said its state yet';
+  if (!action || device.state.allowed_actions?.includes(action)) return '';
+  return `Not now. ${device.state.message || device.state.status}`;
+}
+
+const BRIEF = 8e3, LONG = 30e3; // ms for which an answer is shown, and a refusal
+const shown = new WeakMap(); // the timer of each field
+
+// answer says in a field what became of a command.
+export function answer(field, { ok, message, operation: op }, what) {
+  clearTimeout(shown.get(field));
+  shown.set(field, setTimeout(() => text(field, ''), ok ? BRIEF : LONG));
+  attr(field, 'data-kind', ok ? 'ok' : 'refused');
+  const state = { completed: 'done', queued: 'accepted', running: 'accepted' }[op?.state] ?? op?.state ?? 'accepted';
+  text(field, ok ? `${what}: ${state}${op?.state === 'failed' && op.error ? `, ${op.error.message}` : ''}` : `${what}: ${message}`);
+}
+
+// command sends what a button stands for, if the device would take it, and says what came of it.
+export async function command(device, button, field, action, input, body, what) {
+  const why = hindrance(device, action);
+  if (why) {
+    answer(field, { ok: false, message: why }, what);
+    return { ok: false };
+  }
+  attr(button, 'aria-busy', 'true');
+  const result = await send(device.id, input, body);
+  attr(button, 'aria-busy', null);
+  answer(field, result, what);
+  return result;
+}
+
+export function commands(root, field, device) {
+  // A remedy is the same button again, beside what it is for.
+  const all = (action) => root.querySelectorAll(`[data-action=${action}], [data-remedy=${action}]`);
+  const hotels = root.querySelector('#hotels');
+  const { angle, speed } = { angle: root.querySelector('#angle'), speed: root.querySelector('#speed') };
+  const moves = field.answer, service = field['service-answer'];
+
+  const buttons = list(hotels, (hotel) => hotel.name, ({ name }) => {
+    const node = el('button', { type: 'button', 'data-action': 'hotel', 'data-value': name, 'aria-label': `Turn to hotel ${name}` }, name);
+    node.addEventListener('click', () => turnTo(name, node));
+    return { node, update({ faces, goal }) {
+      attr(node, 'aria-current', faces && 'true');
+      attr(node, 'data-goal', goal && 'true');
+    } };
+  });
+
+  function turnTo(hotel, button = hotels.querySelector(`[data-value="${CSS.escape(hotel)}"]`)) {
+    command(device, button, moves, 'hotel', 'hotel', { hotel }, `Hotel ${hotel}`);
+  }
+
+  function ask(name, input, what) {
+    root.querySelector(`[data-form=${name}]`).addEventListener('submit', (event) => {
+      event.preventDefault();
+      const value = input.valueAsNumber;
+      if (Number.isNaN(value)) { answer(moves, { ok: false, message: input.validationMessage || 'a number is missing' }, what); input.focus(); return; }
+      // Whether it is in range, the device says.
+      command(device, event.submitter ?? input, moves, name, name, { [name]: value }, operation(name, { [name]: value }));
+    });
+  }
+  ask('angle', angle, 'Angle');
+  ask('speed', speed, 'Speed');
+
+  function press(action, field, body, what) {
+    for (const button of all(action)) button.addEventListener('click', () => command(device, button, field, action, action, body(), what()));
+  }
+  press('home', moves, () => ({}), () => 'Home');
+  press('reset', service, () => ({}), () => 'Reset');
+  press('reboot', service, () => ({}), () => 'Reboot');
+  press('refresh', service, () => ({}), () => 'Refresh');
+  press('connection', service, () => ({ state: astray(device) ? 'ON' : 'OFF' }), () => (astray(device) ? 'Connect motor' : 'Release motor'));
+
+  return {
+    topics: ['state', 'availability'],
+    turnTo,
+    render() {
+      const state = device.state;
+      const goal = state?.operation?.operation === 'hotel' ? state.operation.parameters.hotel : null;
+      buttons((state?.hotels ?? []).map((name) => ({ name, faces: name === state.hotel, goal: name === goal })));
+      for (const action of ['hotel', 'angle', 'speed', 'home', 'reset', 'reboot', 'refresh', 'connection']) {
+        const why = hindrance(device, action);
+        for (const button of all(action)) {
+          attr(button, 'aria-disabled', why ? 'true' : null);
+          attr(button, 'aria-describedby', why ? 'why' : null);
+        }
+      }
+      text(field.why, hindrance(device) || (state?.allowed_actions?.includes('hotel') ? '' : hindrance(device, 'hotel')));
+      if (!state) return;
+      const connection = root.querySelector('[data-action=connection]');
+      text(connection, astray(device) ? 'Connect' : 'Release');
+      const limit = state.speed_limit;
+      attr(speed, 'max', limit);
+      if (document.activeElement !== speed && speed.dataset.shown !== String(state.speed)) {
+        speed.value = state.speed;
+        speed.dataset.shown = state.speed;
+      }
+      text(field['speed-unit'], limit ? `of ${limit}` : '');
+      text(field.rpm, `${(state.speed * RPM).toFixed(1)} rpm`);
+      text(field.target, typeof state.target_angle === 'number' ? degrees(state.target_angle) : '–');
+      text(field.torque, state.torque ? 'on' : 'off');
+      text(field.connection, CONNECTION[state.connection] ?? state.connection);
+      text(field.total, state.operations_total);
+    },
+  };
+}
