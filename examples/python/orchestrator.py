@@ -41,7 +41,6 @@ REACH = 10.0  # seconds in which a broker is to be found for something new
 KEPT = 1000  # operations whose end is remembered here, as many as the device remembers
 OPTIONS = ("wait", "timeout", "id", "expires_at", "timeout_seconds", "retries", "retry_delay_seconds", "tolerance")
 TOPICS = {"operation": dict, "queue": list, "state": dict, "history": list, "availability": str}
-ENDS = ("completed", "failed", "cancelled", "expired", "interrupted", "rejected")
 PORTS = {"tcp": 1883, "ssl": 8883, "ws": 80, "wss": 443}
 Outcome = Any  # the result, a dict; or with wait=False the operation's id, a str
 
@@ -59,7 +58,6 @@ class OperationError(Exception):
 
 class _Operation:
     """A command, and what is known of it."""
-
     def __init__(self, name: str, id: str, payload: str | None) -> None:
         self.name, self.id = name, id
         self.payload = payload  # None: somebody else has sent it
@@ -70,7 +68,7 @@ class _Operation:
         self.begun, self.fresh = time.monotonic(), True  # fresh: the device was not seen online since
 
     def ended(self) -> bool:
-        return self.event is not None and self.event.get("state") in ENDS
+        return self.event is not None and self.event.get("state") not in ("queued", "running", "retrying")
 
 
 class PlateResort:
@@ -164,16 +162,15 @@ class PlateResort:
 
     def status(self, timeout: float | None = None) -> dict[str, Any]:
         """What the device says on its topic state: status, message, hotel, hotels, angle (degrees), and more."""
-        here, question = (lambda: self._absence() is None and "state" in self._heard), _Operation("status", "", None)
+        question = _Operation("status", "", None)
         with self._changed:
-            self._follow(question, here, _deadline(timeout))
+            self._follow(question, lambda: self._absence() is None and "state" in self._heard, _deadline(timeout))
             return dict(self._heard["state"])
 
     def wait(self, operation: str | dict[str, Any], *, timeout: float | None = None,
              poll: float | None = None) -> dict[str, Any]:
-        """Wait for the end of an operation, by its id, also of one that somebody else has sent, and return its
-        result. A result, of a call that has waited itself, is returned as it is. poll was the old program's
-        and means nothing: there is no polling."""
+        """Wait for the end of an operation, by its id, and return its result; also of one that somebody else has sent.
+        The result of a call that has waited itself is returned as it is. poll was the old program's, and means nothing."""
         if isinstance(operation, dict):
             return operation
         known = self._operations.get(operation) or self._track(_Operation("operation", operation, None))
@@ -208,7 +205,6 @@ class PlateResort:
 
     def _track(self, operation: _Operation) -> _Operation:
         with self._changed:
-            self._operations.pop(operation.id, None)  # to the end
             self._operations[operation.id] = operation
             for id in [known.id for known in self._operations.values() if known.ended()][:-KEPT]:
                 del self._operations[id]
@@ -232,11 +228,12 @@ class PlateResort:
                         raise LookupError(f"device {self._device} does not know operation {operation.id} (any more)")
                     operation.sent = now
                 operation.fresh = operation.fresh and absence is not None
-                sent = operation.message  # of a stop; nothing else is sent before the device is there
                 if absence and operation.fresh and (self._client is not None or now >= operation.begun + REACH):
-                    if sent is None or sent.rc != 0 or sent.is_published():
-                        raise ConnectionError(absence + ("; the stop was sent, but nothing says that the torque is off"
-                                                         if sent is not None else ""))
+                    sent = operation.message  # the stop; nothing else is sent before the device is there
+                    if sent is None:
+                        raise ConnectionError(absence)
+                    if sent.rc != 0 or sent.is_published():
+                        raise ConnectionError(f"{absence}; the stop was sent, but nothing says that the torque is off")
                 if now >= deadline:
                     known = f"it is {operation.event['state']}" if operation.event else "nothing is known of it"
                     raise TimeoutError(f"{operation.name} {operation.id} has not ended in time: {known}. {absence or ''}")
@@ -319,7 +316,8 @@ class PlateResort:
             if isinstance(value, TOPICS[leaf]):
                 if leaf == "availability" and value != "online":
                     self._forget()
-                self._heard[leaf] = value
+                if leaf != "operation":
+                    self._heard[leaf] = value
                 self._note(leaf, value)
                 self._changed.notify_all()
 
@@ -336,7 +334,7 @@ class PlateResort:
                 continue
             # What is retained may be an earlier operation with this id, and a rejection be of a later command.
             new = operation.event is None
-            if (leaf == "operation" or not new or operation.payload is None) and (new or event.get("state") != "rejected"):
+            if leaf == "operation" or operation.payload is None if new else event.get("state") != "rejected":
                 operation.event, operation.sure = event, event.get("durable", True)
 
 
