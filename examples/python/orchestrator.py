@@ -48,7 +48,6 @@ Outcome = Any  # the result, a dict; or with wait=False the operation's id, a st
 class OperationError(Exception):
     """An operation was not completed, but rejected (nothing has moved), failed, cancelled, expired or interrupted.
     It has this state, code and message as the device gives them, and operation: the whole last event."""
-
     def __init__(self, operation: dict[str, Any]) -> None:
         error = operation.get("error") or {}
         self.operation, self.state = operation, operation["state"]
@@ -59,8 +58,7 @@ class OperationError(Exception):
 class _Operation:
     """A command, and what is known of it."""
     def __init__(self, name: str, id: str, payload: str | None) -> None:
-        self.name, self.id = name, id
-        self.payload = payload  # None: somebody else has sent it
+        self.name, self.id, self.payload = name, id, payload  # payload is None if somebody else has sent it
         self.event: dict[str, Any] | None = None  # the last one
         self.sure = False  # the device has it on disk, and neither it nor we were away since it said so
         self.sent = -math.inf  # when last; of what somebody else has sent: since when it is looked for
@@ -169,8 +167,8 @@ class PlateResort:
 
     def wait(self, operation: str | dict[str, Any], *, timeout: float | None = None,
              poll: float | None = None) -> dict[str, Any]:
-        """Wait for the end of an operation, by its id, and return its result; also of one that somebody else has sent.
-        The result of a call that has waited itself is returned as it is. poll was the old program's, and means nothing."""
+        """Wait for the end of an operation, by its id, and return its result; also of one that somebody else has
+        sent. What a call has returned that has waited itself is returned as it is. poll, of old, means nothing."""
         if isinstance(operation, dict):
             return operation
         known = self._operations.get(operation) or self._track(_Operation("operation", operation, None))
@@ -236,7 +234,8 @@ class PlateResort:
                         raise ConnectionError(f"{absence}; the stop was sent, but nothing says that the torque is off")
                 if now >= deadline:
                     known = f"it is {operation.event['state']}" if operation.event else "nothing is known of it"
-                    raise TimeoutError(f"{operation.name} {operation.id} has not ended in time: {known}. {absence or ''}")
+                    raise TimeoutError(f"{operation.name} {operation.id} has not ended in time: {known}"
+                                       + (f". {absence}" if absence else ""))
                 self._changed.wait(min(deadline - now, RESEND / 4))
 
     def _absence(self) -> str | None:
@@ -271,14 +270,14 @@ class PlateResort:
 
     def _session(self, url: str) -> bool:
         """One connection, until it is lost or closed; reports whether there was one."""
-        client, host, port = _make(url)
         over = threading.Event()
-        client.on_connect, client.on_message = self._on_connect, self._on_message
-        client.on_disconnect = lambda *_: over.set()
         try:
+            client, host, port = _make(url)
+            client.on_connect, client.on_message = self._on_connect, self._on_message
+            client.on_disconnect = lambda *_: over.set()
             client.connect(host, port, keepalive=15)
         except (OSError, ValueError) as error:
-            self._problem = f"{host}:{port}: {error}"
+            self._problem = f"{url.strip()}: {error}"
             return False
         client.loop_start()
         over.wait()
