@@ -216,6 +216,14 @@ say("hotel", wait(first))
 	for _, id := range ids {
 		d.watch.expectStates(t, id, "queued", "running", "completed")
 	}
+	for _, op := range d.watch.events(t, func(op operation) bool { return slices.Contains(ids, op.ID) }) {
+		if op.ID == ids[1] {
+			break // it was sent while the other one was on its way
+		}
+		if op.State == "completed" {
+			t.Error("the second operation was sent when the first had ended")
+		}
+	}
 }
 
 // A stop ends what another program waits for.
