@@ -124,8 +124,8 @@ class PlateResort:
 
     def connect(self, device: str | None = None, baudrate: int | None = None, motor_id: int | None = None,
                 **options: Any) -> Outcome:
-        """Connect the motor after disconnect(), or at another serial port, rate (bits a second) or id (0 to
-        252); None is what it has. The device connects its motor by itself when it starts."""
+        """Connect the motor after disconnect(), or at another serial port, rate (bits a second) or id (0 to 252), which
+        cancels what runs or waits; None is what it has. The device connects its motor by itself when it starts."""
         return self._do("connection", options, state="ON", port=device, baud=baudrate, motor_id=motor_id)
 
     def disconnect(self, **options: Any) -> Outcome:
