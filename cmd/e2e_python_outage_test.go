@@ -75,6 +75,9 @@ say("result", resort.wait(move))
 			if since > 0 {
 				want = 2
 			}
+			for range want {
+				d.watch.until(t, "set", "command", func(message) bool { return true })
+			}
 			if n := d.watch.process.count("/hotel/set ", id); n != want {
 				t.Errorf("the command was sent %d times, want %d", n, want)
 			}
@@ -103,6 +106,7 @@ func TestPythonSendsAgain(t *testing.T) {
 	}
 	d.run(t)
 	p.succeeds(t)
+	d.watch.event(t)
 	if n := len(d.watch.events(t, func(op operation) bool { return op.State == "completed" })); n != 1 {
 		t.Errorf("%d operations were completed, want one", n)
 	}

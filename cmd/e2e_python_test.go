@@ -93,7 +93,7 @@ say("reboot", reboot(wait=0.5, reapply=True))
 say("stop", emergency_stop())
 say("reset", reset())
 say("connected", connect())
-say("waited", wait(wait(go_home(wait=False)), poll=1.0, timeout=60.0))
+say("waited", wait(wait(go_home(wait=False, id="last")), poll=1.0, timeout=60.0))
 say("hotels", status()["hotels"])
 `)
 	p.succeeds(t)
@@ -118,6 +118,7 @@ say("hotels", status()["hotels"])
 	d.watch.state(t, "the release", func(s state) bool { return s.Connection == "released" })
 	d.watch.status(t, "e_stop")
 	d.watch.state(t, "all of them", func(s state) bool { return s.Status == "ready" && s.OperationsTotal == 14 })
+	d.watch.operation(t, "last", "completed")
 	var done []string
 	for _, op := range d.watch.events(t, func(op operation) bool { return op.State == "completed" }) {
 		done = append(done, op.Operation)
@@ -214,6 +215,7 @@ say("hotel", wait(first))
 		t.Errorf("the home's result is %+v", got)
 	}
 	for _, id := range ids {
+		d.watch.operation(t, id, "completed")
 		d.watch.expectStates(t, id, "queued", "running", "completed")
 	}
 	for _, op := range d.watch.events(t, func(op operation) bool { return slices.Contains(ids, op.ID) }) {
@@ -267,6 +269,10 @@ func TestPythonSequence(t *testing.T) {
 	for _, line := range []string{"Ready at 0.00°", "Hotel A: ", "Hotel B: ", "Home: "} {
 		p.awaitText(t, line)
 	}
+	d.watch.until(t, "operation", "end of the move home", func(m message) bool {
+		op := decode[operation](t, m)
+		return op.Operation == "home" && op.State == "completed"
+	})
 	var hotels []string
 	for _, op := range d.watch.events(t, func(op operation) bool { return op.State == "completed" && op.Parameters.Hotel != nil }) {
 		hotels = append(hotels, *op.Parameters.Hotel)
