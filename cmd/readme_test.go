@@ -20,6 +20,7 @@ import (
 //	mosquitto_sub …         runs beside it, and prints what the device has said
 //	mosquitto_pub …         the operation is completed; or, with a comment behind it,
 //	  # answered with: TEXT   is not, and the answer's message contains TEXT
+//	python3 …               succeeds, with a Python that has paho-mqtt
 //	make TARGET             the Makefile has the target
 func TestReadme(t *testing.T) {
 	claimStandardPort(t)
@@ -31,7 +32,7 @@ func TestReadme(t *testing.T) {
 	for _, line := range shLines(t, filepath.Join(root, "README.md")) {
 		r.try(t, line)
 	}
-	for _, command := range []string{"go run", "mosquitto_sub", "mosquitto_pub", "make"} {
+	for _, command := range []string{"go run", "mosquitto_sub", "mosquitto_pub", "python3", "make"} {
 		if r.tried[command] == 0 {
 			t.Errorf("no sh block of the README has a line with %s", command)
 		}
@@ -101,6 +102,15 @@ func (r *readme) try(t *testing.T, line string) {
 	case "mosquitto_pub":
 		r.demoRuns(t, line)
 		r.publish(t, line, refused, strings.TrimSpace(answer))
+	case "python3":
+		r.demoRuns(t, line)
+		command := findPython(t) + " -B " + rest
+		if p := start(t, line, nil, "sh", "-c", "cd '"+r.root+"' && exec "+command); p.status(t) != 0 {
+			t.Errorf("%s failed", line)
+		}
+		for range 4 { // its moves, and what it reads
+			r.watch.event(t)
+		}
 	case "make":
 		makefile, err := os.ReadFile(filepath.Join(r.root, "Makefile"))
 		if err != nil {
