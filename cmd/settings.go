@@ -157,27 +157,25 @@ func loadSettings(change func(*environment)) (settings, error) {
 // settings validates the environment. The error reports every fault.
 func (e environment) settings() (settings, error) {
 	s, faults := e.parse()
-	faults = append(faults, unknownSettings(os.Environ())...)
-	if len(faults) > 0 {
-		return settings{}, usageError{fmt.Errorf("the settings need mending:\n%w", errors.Join(faults...))}
+	return s, report(faults)
+}
+
+// report makes an error of the faults of settings, and of what is no setting.
+func report(faults []error) error {
+	if faults = append(faults, unknownSettings(os.Environ())...); len(faults) > 0 {
+		return usageError{fmt.Errorf("the settings need mending:\n%w", errors.Join(faults...))}
 	}
-	return s, nil
+	return nil
 }
 
 // parse validates every setting.
 func (e environment) parse() (settings, []error) {
 	var p parser
 	s := settings{
-		deviceID: p.match("DEVICE_ID", e.DeviceID, deviceIDPattern, "small letters, digits, - and _, beginning with a letter or digit"),
-		logJSON:  p.oneOf("LOG_FORMAT", e.LogFormat, "text", "json") == "json",
-		broker: session.Broker{
-			URLs:      p.brokers("MQTT_BROKER", e.MQTTBroker),
-			Username:  e.MQTTUsername,
-			Password:  p.password(e.MQTTPassword, e.MQTTPasswordFile),
-			TLS:       p.tls(e.MQTTCaFile, e.MQTTCertFile, e.MQTTKeyFile),
-			Keepalive: p.duration("MQTT_KEEPALIVE", e.MQTTKeepalive, time.Second, time.Hour),
-		},
-		baseTopic:      p.match("MQTT_BASE_TOPIC", e.MQTTBaseTopic, baseTopicPattern, "levels separated by /, without +, # and spaces"),
+		deviceID:       p.deviceID(e),
+		logJSON:        p.oneOf("LOG_FORMAT", e.LogFormat, "text", "json") == "json",
+		broker:         p.broker(e),
+		baseTopic:      p.baseTopic(e),
 		discovery:      p.match("MQTT_DISCOVERY_PREFIX", e.MQTTDiscoveryPrefix, discoveryPattern, "empty, or levels separated by /, without +, # and spaces"),
 		keepCommands:   p.oneOf("MQTT_OFFLINE_COMMANDS", e.MQTTOfflineCommands, "drop", "run") == "run",
 		port:           e.MotorPort,
@@ -211,17 +209,11 @@ func (e environment) parse() (settings, []error) {
 			p.fault("STATE_DIR", e.StateDir, "an absolute path, such as /var/lib/plate-resort")
 		}
 	}
-	if slices.Contains(commonHosts, s.deviceID) {
-		p.fault("DEVICE_ID", s.deviceID, "set: many hosts have this name, and two devices with the same id throw each other out; choose one, such as lab1")
-	}
 	if err := s.logLevel.UnmarshalText([]byte(e.LogLevel)); err != nil {
 		p.fault("LOG_LEVEL", e.LogLevel, "debug, info, warn or error")
 	}
 	if s.limits.MinVoltage > s.limits.MaxVoltage {
 		p.fault("VOLTAGE_MIN", e.VoltageMin, "no higher than VOLTAGE_MAX, which is "+e.VoltageMax)
-	}
-	if s.broker.Username == "" && (s.broker.Password != "" || e.MQTTPasswordFile != "") {
-		p.fault("MQTT_USERNAME", "", "set, as there is a password")
 	}
 	if s.port == "" {
 		p.fault("MOTOR_PORT", s.port, "the name of a serial port, such as /dev/ttyUSB0")
@@ -231,6 +223,32 @@ func (e environment) parse() (settings, []error) {
 	}
 	s.carousel = p.carousel(e)
 	return s, p.faults
+}
+
+func (p *parser) deviceID(e environment) string {
+	if slices.Contains(commonHosts, e.DeviceID) {
+		p.fault("DEVICE_ID", e.DeviceID, "set: many hosts have this name, and two devices with the same id throw each other out; choose one, such as lab1")
+	}
+	return p.match("DEVICE_ID", e.DeviceID, deviceIDPattern, "small letters, digits, - and _, beginning with a letter or digit")
+}
+
+func (p *parser) baseTopic(e environment) string {
+	return p.match("MQTT_BASE_TOPIC", e.MQTTBaseTopic, baseTopicPattern, "levels separated by /, without +, # and spaces")
+}
+
+// broker takes the settings that say how to reach the broker, and as whom.
+func (p *parser) broker(e environment) session.Broker {
+	b := session.Broker{
+		URLs:      p.brokers("MQTT_BROKER", e.MQTTBroker),
+		Username:  e.MQTTUsername,
+		Password:  p.password(e.MQTTPassword, e.MQTTPasswordFile),
+		TLS:       p.tls(e.MQTTCaFile, e.MQTTCertFile, e.MQTTKeyFile),
+		Keepalive: p.duration("MQTT_KEEPALIVE", e.MQTTKeepalive, time.Second, time.Hour),
+	}
+	if b.Username == "" && (b.Password != "" || e.MQTTPasswordFile != "") {
+		p.fault("MQTT_USERNAME", "", "set, as there is a password")
+	}
+	return b
 }
 
 var (
