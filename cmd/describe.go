@@ -51,10 +51,12 @@ func (s *screen) describeEvent(op device.Operation) string {
 
 func describeResult(r device.Result) string {
 	text := fmt.Sprintf(" in %v s", r.DurationSeconds)
-	if r.Angle == nil || r.Deviation == nil {
-		return text
+	if r.Angle != nil {
+		text += fmt.Sprintf(": at %v", *r.Angle)
 	}
-	text += fmt.Sprintf(": at %v, %+.2f° from the goal", *r.Angle, float64(*r.Deviation))
+	if r.Deviation != nil {
+		text += fmt.Sprintf(", %+.2f° from the goal", float64(*r.Deviation))
+	}
 	if r.Stage != "" {
 		text += fmt.Sprintf(", in the %s stage", printable(string(r.Stage)))
 	}

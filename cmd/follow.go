@@ -142,6 +142,9 @@ func (f *follower) describeLog(m client.Message) string {
 			continue
 		}
 		value, _ := json.Marshal(fields[name]) // it comes from JSON
+		if word, ok := fields[name].(string); ok && !strings.ContainsAny(word, " \"=") {
+			value = []byte(word)
+		}
 		text += printable(fmt.Sprintf(" %s=%s", name, value))
 	}
 	return text

@@ -23,8 +23,8 @@ func newSend() *cobra.Command {
 		Use:   "send OPERATION [VALUE]",
 		Short: "Send a device an operation and wait for its result",
 		Long: "Send a device an operation over the broker, print each change of its state, and exit with status 0\n" +
-			"when it has completed, with 1 when it has not. While the broker is away it waits for it; while the\n" +
-			"device is, for 5 s.\n\n" +
+			"when it has completed, with 1 when it has not. It waits for a broker that goes away, and 10 s for a\n" +
+			"device.\n\n" +
 			"Operations:\n" + operationTable(),
 		Example: "  plate-resort send hotel B\n" +
 			"  plate-resort send angle 90 --param tolerance=0.3 --param timeout_seconds=60\n" +

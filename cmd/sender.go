@@ -17,7 +17,7 @@ import (
 
 // returnPatience is how long a device that has accepted an operation may be offline, as when its process is started
 // again.
-const returnPatience = 5 * time.Second
+const returnPatience = 10 * time.Second
 
 // A sender sends commands to a device and shows what becomes of them.
 type sender struct {
