@@ -41,11 +41,11 @@ func newCompletion() *cobra.Command {
 		Long: "Print a script that has a shell complete commands and flags, and of the device, if it is there: hotels,\n" +
 			"operations that run or wait, schedules and devices.\n\n" +
 			"  bash, with its package bash-completion:\n" +
-			"    plate-resort completion bash > ~/.local/share/bash-completion/completions/plate-resort\n" +
-			"  zsh, into a directory of $fpath:\n" +
-			"    plate-resort completion zsh > /usr/local/share/zsh/site-functions/_plate-resort\n" +
+			"    echo 'source <(plate-resort completion bash)' >> ~/.bashrc\n" +
+			"  zsh, after its compinit:\n" +
+			"    echo 'source <(plate-resort completion zsh)' >> ~/.zshrc\n" +
 			"  fish:\n" +
-			"    plate-resort completion fish > ~/.config/fish/completions/plate-resort.fish",
+			"    echo 'plate-resort completion fish | source' >> ~/.config/fish/config.fish",
 		ValidArgs: shells,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 || !slices.Contains(shells, args[0]) {

@@ -128,9 +128,12 @@ type event struct {
 	err       error
 }
 
-// receive passes the events of a submission on.
+// receive passes the events of a submission on, until ctx ends.
 func receive(ctx context.Context, submission *client.Submission, events chan<- event) {
 	for op, err := range submission.Events(ctx) {
+		if ctx.Err() != nil {
+			return
+		}
 		select {
 		case events <- event{op, err}:
 		case <-ctx.Done():

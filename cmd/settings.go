@@ -292,9 +292,12 @@ func settingNames() []string {
 	return strings.Fields(names.String())
 }
 
+// activeHelp is set by cobra's scripts for shells when they ask for completions.
+const activeHelp = settingsPrefix + "_ACTIVE_HELP"
+
 // unknownSettings reports variables with our prefix that are no setting, such as misspelt ones.
 func unknownSettings(environ []string) (faults []error) {
-	names := settingNames()
+	names := append(settingNames(), activeHelp)
 	for _, variable := range environ {
 		name, _, _ := strings.Cut(variable, "=")
 		if strings.HasPrefix(name, settingsPrefix+"_") && !slices.Contains(names, name) {
