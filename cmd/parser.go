@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/mqtt/session"
 )
 
 // A parser makes values of the settings' texts and collects what is wrong with them.
@@ -79,6 +80,32 @@ func (p *parser) durationOrNone(name, value string, least, most time.Duration) t
 		return 0
 	}
 	return d
+}
+
+func (p *parser) deviceID(e environment) string {
+	if slices.Contains(commonHosts, e.DeviceID) {
+		p.fault("DEVICE_ID", e.DeviceID, "set: many hosts have this name, and two devices with the same id throw each other out; choose one, such as lab1")
+	}
+	return p.match("DEVICE_ID", e.DeviceID, deviceIDPattern, "small letters, digits, - and _, beginning with a letter or digit")
+}
+
+func (p *parser) baseTopic(e environment) string {
+	return p.match("MQTT_BASE_TOPIC", e.MQTTBaseTopic, baseTopicPattern, "levels separated by /, without +, # and spaces")
+}
+
+// broker takes the settings that say how to reach the broker, and as whom.
+func (p *parser) broker(e environment) session.Broker {
+	b := session.Broker{
+		URLs:      p.brokers("MQTT_BROKER", e.MQTTBroker),
+		Username:  e.MQTTUsername,
+		Password:  p.password(e.MQTTPassword, e.MQTTPasswordFile),
+		TLS:       p.tls(e.MQTTCaFile, e.MQTTCertFile, e.MQTTKeyFile),
+		Keepalive: p.duration("MQTT_KEEPALIVE", e.MQTTKeepalive, time.Second, time.Hour),
+	}
+	if b.Username == "" && (b.Password != "" || e.MQTTPasswordFile != "") {
+		p.fault("MQTT_USERNAME", "", "set, as there is a password")
+	}
+	return b
 }
 
 func (p *parser) brokers(name, value string) []string {

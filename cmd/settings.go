@@ -225,32 +225,6 @@ func (e environment) parse() (settings, []error) {
 	return s, p.faults
 }
 
-func (p *parser) deviceID(e environment) string {
-	if slices.Contains(commonHosts, e.DeviceID) {
-		p.fault("DEVICE_ID", e.DeviceID, "set: many hosts have this name, and two devices with the same id throw each other out; choose one, such as lab1")
-	}
-	return p.match("DEVICE_ID", e.DeviceID, deviceIDPattern, "small letters, digits, - and _, beginning with a letter or digit")
-}
-
-func (p *parser) baseTopic(e environment) string {
-	return p.match("MQTT_BASE_TOPIC", e.MQTTBaseTopic, baseTopicPattern, "levels separated by /, without +, # and spaces")
-}
-
-// broker takes the settings that say how to reach the broker, and as whom.
-func (p *parser) broker(e environment) session.Broker {
-	b := session.Broker{
-		URLs:      p.brokers("MQTT_BROKER", e.MQTTBroker),
-		Username:  e.MQTTUsername,
-		Password:  p.password(e.MQTTPassword, e.MQTTPasswordFile),
-		TLS:       p.tls(e.MQTTCaFile, e.MQTTCertFile, e.MQTTKeyFile),
-		Keepalive: p.duration("MQTT_KEEPALIVE", e.MQTTKeepalive, time.Second, time.Hour),
-	}
-	if b.Username == "" && (b.Password != "" || e.MQTTPasswordFile != "") {
-		p.fault("MQTT_USERNAME", "", "set, as there is a password")
-	}
-	return b
-}
-
 var (
 	deviceIDPattern  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 	baseTopicPattern = regexp.MustCompile(`^[^/+#\s$\x00][^/+#\s\x00]*(/[^/+#\s\x00]+)*$`)
