@@ -63,12 +63,17 @@ func (f *remoteFlags) collect(ctx context.Context) (map[string]listed, error) {
 		return nil, err
 	}
 	defer c.Close()
+	return listDevices(ctx, c.Watch), nil
+}
+
+// listDevices takes messages until no more retained ones come.
+func listDevices(ctx context.Context, watch func(context.Context) <-chan client.Message) map[string]listed {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	quiet := time.AfterFunc(firstPatience, cancel)
 	defer quiet.Stop()
 	devices := make(map[string]listed)
-	for m := range c.Watch(ctx) {
+	for m := range watch(ctx) {
 		if m.Device == "" {
 			continue
 		}
@@ -80,7 +85,7 @@ func (f *remoteFlags) collect(ctx context.Context) (map[string]listed, error) {
 		}
 		devices[m.Device][m.Topic] = m
 	}
-	return devices, nil
+	return devices
 }
 
 func (l listed) availability() string { return printable(string(l[client.Availability].Payload)) }

@@ -1,10 +1,51 @@
 package cmd
 
 import (
+	"context"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/plate-resort/plate-resort/client"
 )
+
+// The broker has a slow line. It is listened to while it goes on, and no longer, whatever else is said.
+func TestListDevices(t *testing.T) {
+	for _, test := range []struct {
+		retained int
+		want     time.Duration
+	}{
+		{0, firstPatience},
+		{1, nextPatience},
+		{50, 49*nextPatience/2 + nextPatience},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			devices := listDevices(t.Context(), func(ctx context.Context) <-chan client.Message {
+				messages := make(chan client.Message)
+				go func() {
+					defer close(messages)
+					for n := 0; ctx.Err() == nil; n++ {
+						m := client.Message{Device: strconv.Itoa(n), Topic: client.Availability, Retained: true}
+						if n >= test.retained {
+							m.Device, m.Retained = "", false // of the connection to the broker
+						}
+						messages <- m
+						select {
+						case <-time.After(nextPatience / 2):
+						case <-ctx.Done():
+						}
+					}
+				}()
+				return messages
+			})
+			if took := time.Since(began); len(devices) != test.retained || took != test.want {
+				t.Errorf("of %d devices %d were found, after %v, want %v", test.retained, len(devices), took, test.want)
+			}
+		})
+	}
+}
 
 func TestAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -34,6 +34,7 @@ func TestSendIsInterrupted(t *testing.T) {
 	words := strings.Fields(p.awaitText(t, "plate-resort send cancel "+id))
 	d.ask(t, 0, words[1:]...).awaitText(t, "completed")
 	d.watch.operation(t, id, "cancelled")
+	d.ask(t, 0, "send", "hotel", "C", "--no-wait") // for minutes
 }
 
 func TestSendWhileTheDeviceGoesAway(t *testing.T) {

@@ -22,9 +22,15 @@ type follower struct {
 	turning  map[string]device.Snapshot // the devices whose carousel turns
 }
 
+func newFollower(s *screen) *follower {
+	return &follower{
+		screen: s, statuses: make(map[string]string), presence: make(map[string]string), turning: make(map[string]device.Snapshot),
+	}
+}
+
 // follow prints what is worth a line, and shows on the last one where the carousels that turn are.
 func follow(messages <-chan client.Message, s *screen) error {
-	f := &follower{screen: s, statuses: make(map[string]string), presence: make(map[string]string), turning: make(map[string]device.Snapshot)}
+	f := newFollower(s)
 	defer s.clear()
 	for m := range messages {
 		text := f.describe(m)
