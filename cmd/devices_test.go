@@ -28,8 +28,11 @@ func TestListDevices(t *testing.T) {
 					defer close(messages)
 					for n := 0; ctx.Err() == nil; n++ {
 						m := client.Message{Device: strconv.Itoa(n), Topic: client.Availability, Retained: true}
-						if n >= test.retained {
-							m.Device, m.Retained = "", false // of the connection to the broker
+						switch {
+						case test.retained == 0:
+							m = client.Message{Topic: client.Broker}
+						case n >= test.retained: // live
+							m = client.Message{Device: "0", Topic: client.State}
 						}
 						messages <- m
 						select {

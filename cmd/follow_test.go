@@ -28,6 +28,7 @@ func TestFollow(t *testing.T) {
 		{client.Health, `{}`, "", progress},
 		{client.Availability, "online", "", progress},
 		{client.Availability, "offline", "offline", ""},
+		{client.State, fmt.Sprintf(turning, 57), "", ""},
 		{client.Availability, "online", "online", ""},
 		{client.State, fmt.Sprintf(turning, 57), "", progress},
 		{client.Broker, `{"connected": false, "error": "gone"}`, "no connection to the broker, trying again until there is: gone", ""},
