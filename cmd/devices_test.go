@@ -26,7 +26,7 @@ func TestListDevices(t *testing.T) {
 				messages := make(chan client.Message)
 				go func() {
 					defer close(messages)
-					for n := 0; ctx.Err() == nil; n++ {
+					for n := 0; n < 1000 && ctx.Err() == nil; n++ {
 						m := client.Message{Device: strconv.Itoa(n), Topic: client.Availability, Retained: true}
 						switch {
 						case test.retained == 0:
