@@ -11,7 +11,7 @@ build: ## build ./plate-resort, statically linked
 	CGO_ENABLED=0 go build -trimpath -o plate-resort .
 
 .PHONY: demo
-demo: ## run a simulated device and a broker on this machine
+demo: ## run a simulated device, a broker and the dashboard on this machine
 	go run . demo
 
 .PHONY: test

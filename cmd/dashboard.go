@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"cmp"
 	"fmt"
 	"log/slog"
 	"net"
@@ -16,7 +15,10 @@ import (
 )
 
 func newDashboard() *cobra.Command {
-	var listen, broker, passwordFile string
+	var (
+		remote               remoteFlags
+		listen, passwordFile string
+	)
 	c := &cobra.Command{
 		Use:   "dashboard",
 		Short: "Serve a web page that shows all devices on the broker, and commands them",
@@ -26,11 +28,14 @@ func newDashboard() *cobra.Command {
 			"password; the user name does not matter. It is plain HTTP: a proxy with TLS before it keeps the password\n" +
 			"from whoever listens on the way.",
 		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := loadSettings(func(env *environment) {
-				env.DeviceID = "dashboard" // it is no device, whatever the host's name is
-				env.MQTTBroker = cmp.Or(broker, env.MQTTBroker)
-			})
+			env, err := remote.environment()
 			if err != nil {
+				return err
+			}
+			var p parser
+			all := p.allDevices(env)
+			all.Log = dashboardLog(p.log(env))
+			if err := report(p.faults); err != nil {
 				return err
 			}
 			password, err := readPassword(passwordFile)
@@ -42,7 +47,6 @@ func newDashboard() *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "The dashboard is at %s\nCtrl-C ends it.\n", pageURL(listener.Addr()))
-			all := allDevices(s)
 			devices := client.Start(all)
 			defer devices.Close()
 			return dashboard.New(dashboard.Config{Client: devices, Password: password, Version: version(), Log: all.Log}).
@@ -50,7 +54,7 @@ func newDashboard() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "the page's `address`; port 0 takes a free one")
-	c.Flags().StringVar(&broker, "broker", "", "the broker's `URL` (default: PLATE_RESORT_MQTT_BROKER)")
+	remote.addBroker(c)
 	c.Flags().StringVar(&passwordFile, "password-file", "", "the `file` with the password that browsers ask for (default: none, which only this machine may have)")
 	return c
 }
@@ -88,10 +92,7 @@ func listenHTTP(address, password string) (net.Listener, error) {
 	return listener, nil
 }
 
-// allDevices is what a dashboard follows: all devices on the broker.
-func allDevices(s settings) client.Config {
-	return client.Config{Broker: s.broker, BaseTopic: s.baseTopic, Log: slog.New(newHandler(s)).With("part", "dashboard")}
-}
+func dashboardLog(h slog.Handler) *slog.Logger { return slog.New(h).With("part", "dashboard") }
 
 // pageURL is where a browser finds the page.
 func pageURL(at net.Addr) string {

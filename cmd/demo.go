@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 
@@ -70,7 +71,7 @@ func demo(ctx context.Context, out io.Writer, mqttListen, httpListen string, dev
 	}
 	defer mqttBroker.Close()
 	s.broker.URLs = []string{"tcp://" + mqttBroker.Addr().String()}
-	all := allDevices(s)
+	all := client.Config{Broker: s.broker, BaseTopic: s.baseTopic, Log: dashboardLog(s.log)}
 	// It subscribes before there are devices: the broker has a data race between a subscription with + and what is
 	// retained meanwhile.
 	watching, err := client.Dial(ctx, all)
@@ -144,33 +145,47 @@ func together(ctx context.Context, parts []func(context.Context) error) error {
 // invitation says what to try.
 func invitation(s settings, addr net.Addr, page string, devices int) string {
 	host, port, _ := net.SplitHostPort(addr.String())
-	at := ""
+	broker, mosquitto := "", ""
 	if host != "127.0.0.1" {
-		at += " -h " + host
+		mosquitto += " -h " + host
 	}
 	if port != "1883" {
-		at += " -p " + port
+		mosquitto += " -p " + port
 	}
-	topic := s.baseTopic + "/" + s.deviceID
+	if mosquitto != "" {
+		broker = " --broker tcp://" + addr.String()
+	}
 	hotels := s.carousel.Names()
 	more := ""
 	if devices > 1 {
-		more = fmt.Sprintf("\nThe others are %[1]s-2 to %[1]s-%[2]d.", s.deviceID, devices)
+		more = fmt.Sprintf(" The others are %[1]s-2 to %[1]s-%[2]d.", s.deviceID, devices)
 	}
-	return fmt.Sprintf(`A carousel with the hotels %[4]s is here for you to turn, in a browser:
+	return fmt.Sprintf(`A carousel with the hotels %[1]s is here for you to turn, in a browser:
 
-  dashboard           %[7]s
+  dashboard           %[2]s
 
-It is device %[3]s, broker %[5]v.%[8]s
-In another terminal (mosquitto_sub and mosquitto_pub are in the package mosquitto-clients):
+It is device %[3]s, broker %[4]v.%[5]s In another terminal:
 
-  watch everything    mosquitto_sub%[1]s -v -t '%[2]s/#'
-  turn to a hotel     mosquitto_pub%[1]s -t %[2]s/hotel/set -m %[6]s
-  turn to an angle    mosquitto_pub%[1]s -t %[2]s/angle/set -m 90
-  emergency stop      mosquitto_pub%[1]s -t %[2]s/stop/set -m STOP
-  go on after it      mosquitto_pub%[1]s -t %[2]s/reset/set -m PRESS
+  watch what it does  %[6]s watch%[7]s
+  turn to a hotel     %[6]s send hotel %[8]s --device %[3]s%[7]s
+  turn to an angle    %[6]s send angle 90 --device %[3]s%[7]s
+  emergency stop      %[6]s send stop --device %[3]s%[7]s
+  go on after it      %[6]s send reset --device %[3]s%[7]s
+
+or with any other MQTT client, such as those of the package mosquitto-clients:
+
+  watch everything    mosquitto_sub%[9]s -v -t '%[10]s/#'
+  turn to a hotel     mosquitto_pub%[9]s -t %[10]s/hotel/set -m %[8]s
 
 Ctrl-C ends it.
 
-`, at, topic, s.deviceID, strings.Join(hotels, ", "), addr, hotels[len(hotels)/2], page, more)
+`, strings.Join(hotels, ", "), page, s.deviceID, addr, more, program(), broker, hotels[len(hotels)/2], mosquitto, s.baseTopic+"/"+s.deviceID)
+}
+
+// program is how this one was called. What `go run` has built is in a directory that nobody knows.
+func program() string {
+	if strings.Contains(os.Args[0], "go-build") {
+		return "go run ."
+	}
+	return os.Args[0]
 }

@@ -26,14 +26,11 @@ type process struct {
 	grew  chan struct{} // closed, and replaced, when there are more lines
 }
 
-// start runs a program with these variables added to the environment, of which nobody else's settings
-// are left.
+// start runs a program with these variables in a clean environment.
 func start(t *testing.T, name string, env []string, program string, args ...string) *process {
 	t.Helper()
 	p := &process{name: name, cmd: exec.Command(program, args...), exited: make(chan struct{}), grew: make(chan struct{})}
-	p.cmd.Env = append(slices.DeleteFunc(os.Environ(), func(variable string) bool {
-		return strings.HasPrefix(variable, "PLATE_RESORT_")
-	}), append(env, "GORACE=atexit_sleep_ms=10")...) // else a program built with -race takes a second to end
+	p.cmd.Env = append(cleanEnvironment(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = &lineWriter{process: p}, &lineWriter{process: p}
 	p.cmd.WaitDelay = patience                              // for the output, if a grandchild holds it open
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that a Ctrl-C in the terminal is the test's alone
@@ -61,6 +58,13 @@ func start(t *testing.T, name string, env []string, program string, args ...stri
 		}
 	})
 	return p
+}
+
+// cleanEnvironment is the environment without anybody's settings.
+func cleanEnvironment() []string {
+	return append(slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, "PLATE_RESORT_")
+	}), "GORACE=atexit_sleep_ms=10") // else a program built with -race takes a second to end
 }
 
 func (p *process) running() bool {

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/url"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/mqtt/session"
 )
 
 // A parser makes values of the settings' texts and collects what is wrong with them.
@@ -79,6 +81,32 @@ func (p *parser) durationOrNone(name, value string, least, most time.Duration) t
 		return 0
 	}
 	return d
+}
+
+func (p *parser) deviceID(e environment) string {
+	if slices.Contains(commonHosts, e.DeviceID) {
+		p.fault("DEVICE_ID", e.DeviceID, "set: many hosts have this name, and two devices with the same id throw each other out; choose one, such as lab1")
+	}
+	return p.match("DEVICE_ID", e.DeviceID, deviceIDPattern, "small letters, digits, - and _, beginning with a letter or digit")
+}
+
+func (p *parser) baseTopic(e environment) string {
+	return p.match("MQTT_BASE_TOPIC", e.MQTTBaseTopic, baseTopicPattern, "levels separated by /, without +, # and spaces")
+}
+
+// broker takes the settings that say how to reach the broker, and as whom.
+func (p *parser) broker(e environment) session.Broker {
+	b := session.Broker{
+		URLs:      p.brokers("MQTT_BROKER", e.MQTTBroker),
+		Username:  e.MQTTUsername,
+		Password:  p.password(e.MQTTPassword, e.MQTTPasswordFile),
+		TLS:       p.tls(e.MQTTCaFile, e.MQTTCertFile, e.MQTTKeyFile),
+		Keepalive: p.duration("MQTT_KEEPALIVE", e.MQTTKeepalive, time.Second, time.Hour),
+	}
+	if b.Username == "" && (b.Password != "" || e.MQTTPasswordFile != "") {
+		p.fault("MQTT_USERNAME", "", "set, as there is a password")
+	}
+	return b
 }
 
 func (p *parser) brokers(name, value string) []string {
@@ -210,4 +238,17 @@ func (p *parser) carousel(e environment) device.Carousel {
 		p.faults = append(p.faults, fmt.Errorf("%s_HOTELS is %q: %w", settingsPrefix, e.Hotels, err))
 	}
 	return c
+}
+
+// log makes of the settings for it what writes the log, to standard error.
+func (p *parser) log(e environment) slog.Handler {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(e.LogLevel)); err != nil {
+		p.fault("LOG_LEVEL", e.LogLevel, "debug, info, warn or error")
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if p.oneOf("LOG_FORMAT", e.LogFormat, "text", "json") == "json" {
+		return slog.NewJSONHandler(os.Stderr, options)
+	}
+	return slog.NewTextHandler(os.Stderr, options)
 }

@@ -17,6 +17,9 @@ import (
 // The README's sh blocks do what they say. Each line of them is one command, run as it is printed:
 //
 //	go run . demo           runs in the background, from here to the end
+//	go run . watch          runs beside it, and says that the device is there
+//	go run . send …         the operation is completed; or, with a comment behind it,
+//	  # answered with: TEXT   is not, and the answer that is printed contains TEXT
 //	mosquitto_sub …         runs beside it, and prints what the device has said
 //	mosquitto_pub …         the operation is completed; or, with a comment behind it,
 //	  # answered with: TEXT   is not, and the answer's message contains TEXT
@@ -32,7 +35,7 @@ func TestReadme(t *testing.T) {
 	for _, line := range shLines(t, filepath.Join(root, "README.md")) {
 		r.try(t, line)
 	}
-	for _, command := range []string{"go run", "mosquitto_sub", "mosquitto_pub", "python3", "make"} {
+	for _, command := range []string{"go run . demo", "go run . watch", "go run . send", "mosquitto_sub", "mosquitto_pub", "python3", "make"} {
 		if r.tried[command] == 0 {
 			t.Errorf("no sh block of the README has a line with %s", command)
 		}
@@ -88,12 +91,20 @@ func (r *readme) try(t *testing.T, line string) {
 	answer, refused := strings.CutPrefix(strings.TrimSpace(comment), "answered with:")
 	word, rest, _ := strings.Cut(strings.TrimSpace(command), " ")
 	if word == "go" {
-		word += " run"
+		word = strings.Join(strings.Fields(command)[:4], " ")
 	}
 	r.tried[word]++
 	switch word {
-	case "go run":
+	case "go run . demo":
 		r.startDemo(t, line)
+	case "go run . watch":
+		r.demoRuns(t, line)
+		p := r.start(t, line)
+		p.awaitText(t, "  demo  online")
+		p.awaitText(t, "  demo  ready, ")
+	case "go run . send":
+		r.demoRuns(t, line)
+		r.send(t, command, refused, strings.TrimSpace(answer))
 	case "mosquitto_sub":
 		r.demoRuns(t, line)
 		sub := start(t, line, nil, "sh", "-c", "cd '"+r.root+"' && exec "+line)
@@ -131,17 +142,37 @@ func (r *readme) demoRuns(t *testing.T, line string) {
 	}
 }
 
+// start runs a line that goes on.
+func (r *readme) start(t *testing.T, line string) *process {
+	t.Helper()
+	p := start(t, line, nil, "sh", "-c", "cd '"+r.root+"' && exec "+line)
+	t.Cleanup(func() { // before that of start, which knows of go run only, not of what go run has started
+		if p.running() {
+			_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
+		}
+	})
+	return p
+}
+
+// send runs a send, which waits for the end of its operation.
+func (r *readme) send(t *testing.T, line string, refused bool, answer string) {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), "sh", "-c", line)
+	c.Dir = r.root
+	c.Env = cleanEnvironment()
+	out, err := c.CombinedOutput()
+	if refused != (err != nil) || answer == "" && refused || !strings.Contains(string(out), answer) {
+		t.Errorf("%s: %v\n%s", line, err, out)
+	}
+	r.watch.event(t)
+}
+
 func (r *readme) startDemo(t *testing.T, line string) {
 	t.Helper()
 	if r.demo != nil {
 		t.Fatalf("%s: the demo runs already", line)
 	}
-	r.demo = start(t, line, nil, "sh", "-c", "cd '"+r.root+"' && exec "+line)
-	t.Cleanup(func() { // before that of start, which knows of go run only, not of what go run has started
-		if r.demo.running() {
-			_ = syscall.Kill(-r.demo.cmd.Process.Pid, syscall.SIGTERM)
-		}
-	})
+	r.demo = r.start(t, line)
 	// Compiling can take longer than anything else here.
 	for end := time.Now().Add(4 * patience); r.demo.count("Ctrl-C ends it") == 0; {
 		_, grew := r.demo.transcript()

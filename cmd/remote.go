@@ -1,117 +1,141 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
-	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/spf13/cobra"
 
+	"github.com/plate-resort/plate-resort/client"
 	"github.com/plate-resort/plate-resort/mqtt"
 )
 
-// remoteTimeout bounds the conversation with the broker: connect, subscribe, publish.
-const remoteTimeout = 5 * time.Second
-
-// A remote is a device seen over the broker, by a command that talks to it.
-type remote struct {
-	client  paho.Client
-	topics  mqtt.Topics
-	device  string
-	message chan paho.Message
-	lost    chan error
-}
+const (
+	// connectTimeout is how long a broker may take to answer.
+	connectTimeout = 5 * time.Second
+	// retainedTimeout is how long it has then for the retained messages of a device.
+	retainedTimeout = 3 * time.Second
+)
 
 // remoteFlags are --broker and --device, which override the settings.
 type remoteFlags struct{ broker, device string }
 
 func (f *remoteFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.broker, "broker", "", "the broker's URL (default: PLATE_RESORT_MQTT_BROKER)")
+	f.addBroker(c)
 	c.Flags().StringVar(&f.device, "device", "", "the device's id (default: PLATE_RESORT_DEVICE_ID)")
+	complete(c, "device", f.completeDevices)
 }
 
-// connect connects to the broker and subscribes to topics of the device, as topics lists them.
-func (f *remoteFlags) connect(ctx context.Context, topics func(mqtt.Topics) []string) (*remote, error) {
-	s, err := loadSettings(func(env *environment) {
-		if f.broker != "" {
-			env.MQTTBroker = f.broker
-		}
-		if f.device != "" {
-			env.DeviceID = f.device
-		}
-	})
+func (f *remoteFlags) addBroker(c *cobra.Command) {
+	c.Flags().StringVar(&f.broker, "broker", "", "the broker's URL (default: PLATE_RESORT_MQTT_BROKER)")
+	complete(c, "broker", cobra.NoFileCompletions)
+}
+
+// String is the flags as they were given, each with a space before it, for commands that are proposed.
+func (f *remoteFlags) String() (given string) {
+	if f.broker != "" {
+		given += " --broker " + f.broker
+	}
+	if f.device != "" {
+		given += " --device " + f.device
+	}
+	return given
+}
+
+// config says how to reach the device, or all devices. The settings of what only a device process has, such as
+// its motor, may be wrong here.
+func (f *remoteFlags) config(all bool) (client.Config, error) {
+	env, err := f.environment()
+	if err != nil {
+		return client.Config{}, err
+	}
+	var p parser
+	config := p.allDevices(env)
+	if !all {
+		config.Devices = []string{p.deviceID(env)}
+	}
+	return config, report(p.faults)
+}
+
+func (f *remoteFlags) environment() (environment, error) {
+	env, err := readEnvironment()
+	env.MQTTBroker = cmp.Or(f.broker, env.MQTTBroker)
+	env.DeviceID = cmp.Or(f.device, env.DeviceID)
+	return env, err
+}
+
+// allDevices says how to reach all devices on the broker.
+func (p *parser) allDevices(e environment) client.Config {
+	return client.Config{Broker: p.broker(e), BaseTopic: p.baseTopic(e)}
+}
+
+// A remote is a device seen over the broker, by a command that talks to it.
+type remote struct {
+	*client.Client
+	device string
+}
+
+// connect connects to the broker, for the device of the flags.
+func (f *remoteFlags) connect(ctx context.Context) (*remote, error) {
+	config, err := f.config(false)
 	if err != nil {
 		return nil, err
 	}
-	r := &remote{
-		topics:  mqtt.NewTopics(s.baseTopic, s.deviceID),
-		device:  s.deviceID,
-		message: make(chan paho.Message, 1000),
-		lost:    make(chan error, 1),
+	c, err := dial(ctx, config)
+	if err != nil {
+		return nil, err
 	}
-	options := s.broker.Options(""). // the broker makes one
-						SetProtocolVersion(4).SetAutoReconnect(false).SetConnectTimeout(remoteTimeout).SetWriteTimeout(remoteTimeout).
-						SetConnectionLostHandler(func(_ paho.Client, err error) { r.lost <- err })
-	r.client = paho.NewClient(options)
-	if err := r.await(ctx, r.client.Connect()); err != nil {
-		return nil, fmt.Errorf("connect to the broker: %w", err)
-	}
-	for _, topic := range topics(r.topics) {
-		token := r.client.Subscribe(topic, 1, func(_ paho.Client, m paho.Message) { r.message <- m })
-		if err := r.await(ctx, token); err != nil {
-			r.close()
-			return nil, fmt.Errorf("subscribe to %s: %w", topic, err)
-		}
-	}
-	return r, nil
+	return &remote{c, config.Devices[0]}, nil
 }
 
-func (r *remote) close() { r.client.Disconnect(100) }
-
-// await returns when the broker has answered.
-func (r *remote) await(ctx context.Context, token paho.Token) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, remoteTimeout, fmt.Errorf("no answer within %v", remoteTimeout))
+// dial connects to the broker, or says at once that it cannot.
+func dial(ctx context.Context, config client.Config) (*client.Client, error) {
+	patience := connectTimeout * time.Duration(len(config.Broker.URLs))
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %v", patience))
 	defer cancel()
-	select {
-	case <-token.Done():
-		return token.Error()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return client.Dial(ctx, config)
 }
 
-// next returns the next message of the device.
-func (r *remote) next(ctx context.Context) (paho.Message, error) {
-	select {
-	case m := <-r.message:
-		return m, nil
-	case err := <-r.lost:
-		return nil, fmt.Errorf("the connection to the broker was lost: %w", err)
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-}
-
-// awaitOnline returns once the device is known to be online.
-func (r *remote) awaitOnline(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, checkTimeout, r.unknown())
+// await has take look at what the device publishes, until the device is known to be online and take has what it
+// wants.
+func (r *remote) await(ctx context.Context, take func(client.Message) (enough bool, err error)) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, retainedTimeout, r.problem(client.ErrUnknown))
 	defer cancel()
-	for {
-		m, err := r.next(ctx)
-		if err != nil {
-			return err
+	online, enough := false, false
+	for m := range r.Watch(ctx) {
+		switch m.Topic {
+		case client.Broker:
+		case client.Availability:
+			if online = string(m.Payload) == mqtt.Online; !online {
+				return r.problem(client.ErrOffline)
+			}
+		default:
+			var err error
+			if enough, err = take(m); err != nil {
+				return fmt.Errorf("the %s of device %s: %w", m.Topic, m.Device, err)
+			}
 		}
-		if m.Topic() != r.topics.Availability() {
-			continue
+		if online && enough {
+			return nil
 		}
-		if string(m.Payload()) != mqtt.Online {
-			return fmt.Errorf("device %s is offline", r.device)
-		}
-		return nil
 	}
+	return context.Cause(ctx)
 }
 
-func (r *remote) unknown() error {
-	return fmt.Errorf("device %s is not known to the broker: nothing is retained on %s", r.device, r.topics.Availability())
+// problem is one that the device has.
+func (r *remote) problem(err error) error { return advise(fmt.Errorf("device %s %w", r.device, err)) }
+
+// advise adds to an error what is to be done about it.
+func advise(err error) error {
+	if errors.Is(err, client.ErrUnknown) {
+		return fmt.Errorf("%w; it knows those that `plate-resort devices` lists, and --device says which is meant", err)
+	}
+	return err
 }
+
+// read reads a payload in JSON.
+func read[T any](m client.Message, into *T) error { return json.Unmarshal(m.Payload, into) }

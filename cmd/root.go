@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -29,7 +32,9 @@ func (e usageError) Unwrap() error { return e.error }
 func Execute() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := newRoot().ExecuteContext(ctx)
+	root := newRoot()
+	root.SetArgs(setApart(os.Args[1:]))
+	err := root.ExecuteContext(ctx)
 	switch {
 	case err == nil:
 		return exitDone
@@ -44,17 +49,19 @@ func Execute() int {
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "plate-resort",
-		Short:         "Turns a carousel of microplate hotels on command of an MQTT broker",
-		Args:          noSubcommand,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Use:                        "plate-resort",
+		SuggestionsMinimumDistance: 2,
+		Short:                      "Turns a carousel of microplate hotels on command of an MQTT broker",
+		Args:                       noSubcommand,
+		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
+		SilenceErrors:              true,
+		SilenceUsage:               true,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\nSee: %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(newRun(), newDemo(), newSimulate(), newScan(), newSend(), newSchedule(), newConfig(), newCheck(), newDashboard(), newAsyncAPI())
+	root.AddCommand(newRun(), newDemo(), newSimulate(), newScan(), newSend(), newWatch(), newDevices(),
+		newSchedule(), newDashboard(), newConfig(), newCheck(), newAsyncAPI(), newCompletion())
 	for _, c := range root.Commands() {
 		if c.Args == nil {
 			c.Args = noArguments
@@ -63,10 +70,29 @@ func newRoot() *cobra.Command {
 	return root
 }
 
+// setApart puts negative numbers behind the flags, so that they are not taken for some: no flag takes one.
+func setApart(args []string) []string {
+	if len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) || slices.Contains(args, "--") {
+		return args
+	}
+	var others, numbers []string
+	for _, arg := range args {
+		if _, err := strconv.ParseFloat(arg, 64); err == nil && strings.HasPrefix(arg, "-") {
+			numbers = append(numbers, arg)
+		} else {
+			others = append(others, arg)
+		}
+	}
+	if len(numbers) == 0 {
+		return args
+	}
+	return slices.Concat(others, []string{"--"}, numbers)
+}
+
 // noSubcommand refuses what is no command below this one.
 func noSubcommand(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("there is no command %q\nSee: %s --help", args[0], c.CommandPath())}
+		return usageError{fmt.Errorf("there is no command %q%s\nSee: %s --help", args[0], didYouMean(c, args[0]), c.CommandPath())}
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"os"
 	"runtime/debug"
 	"time"
 
@@ -71,7 +70,7 @@ var _ mqtt.Schedules = (*scheduler.Scheduler)(nil)
 // is closed.
 func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, openStore func(*slog.Logger) (store, error), simulated bool) error {
 	lines := mqtt.NewLog()
-	log := slog.New(lines.Handler(newHandler(s).WithAttrs([]slog.Attr{slog.String("device", s.deviceID)})))
+	log := slog.New(lines.Handler(s.log.WithAttrs([]slog.Attr{slog.String("device", s.deviceID)})))
 	kept, err := openStore(log.With("part", "journal"))
 	if err != nil {
 		return err
@@ -164,14 +163,6 @@ func start(run func(context.Context) error) (stop func()) {
 		cancel()
 		<-done
 	}
-}
-
-func newHandler(s settings) slog.Handler {
-	options := &slog.HandlerOptions{Level: s.logLevel}
-	if s.logJSON {
-		return slog.NewJSONHandler(os.Stderr, options)
-	}
-	return slog.NewTextHandler(os.Stderr, options)
 }
 
 // version is that of the module, as the Go tools have stamped it into the program.

@@ -1,18 +1,17 @@
 package cmd
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/plate-resort/plate-resort/client"
 	"github.com/plate-resort/plate-resort/device"
 	"github.com/plate-resort/plate-resort/device/payload"
-	"github.com/plate-resort/plate-resort/mqtt"
 	"github.com/plate-resort/plate-resort/scheduler"
 )
 
@@ -49,7 +48,8 @@ func newScheduleSet() *cobra.Command {
 		Example: "  plate-resort schedule set morning --cron '0 8 * * 1-5' --timezone America/Toronto hotel A\n" +
 			"  plate-resort schedule set look --every 10m refresh\n" +
 			"  plate-resort schedule set tonight --at 2026-11-23T20:00:00-05:00 home",
-		Args: argumentCount(2, 3, "give a name, an operation and, where it takes one, a value"),
+		Args:              argumentCount(2, 3, "give a name, an operation and, where it takes one, a value"),
+		ValidArgsFunction: flags.completeScheduleSet,
 		RunE: func(c *cobra.Command, args []string) error {
 			operation := device.Name(args[1])
 			content, err := when.schedule(operation, strings.Join(args[2:], ""), parameters)
@@ -66,15 +66,20 @@ func newScheduleSet() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
+			r, err := flags.connect(c.Context())
+			if err != nil {
+				return err
+			}
+			defer r.Close()
 			keeps := false
 			if s.EverySeconds != nil {
-				schedules, _, err := flags.schedules(c.Context(), func(scheduler.View) bool { return true })
+				schedules, _, err := r.schedules(c.Context(), anySchedules)
 				if err != nil {
 					return err
 				}
 				keeps = hasPeriod(schedules[args[0]], s)
 			}
-			return flags.setAndShow(c, args[0], content, s, keeps, asJSON)
+			return newSender(c, &flags, asJSON).setAndShow(c.Context(), r, args[0], content, s, keeps)
 		},
 	}
 	flags.add(c)
@@ -83,7 +88,11 @@ func newScheduleSet() *cobra.Command {
 	c.Flags().StringVar(&when.at, "at", "", "a time, such as 2026-11-23T08:00:00Z: once")
 	c.Flags().StringVar(&when.timezone, "timezone", "UTC", "the time zone of --cron, such as America/Toronto")
 	c.Flags().StringVar((*string)(&when.overlap), "overlap", string(scheduler.Skip), "skip or queue: what becomes of a run while the last one has not ended")
-	c.Flags().StringToStringVar(&parameters, "param", nil, "a further parameter of the operation, `name=value`; may be given several times")
+	addParameters(c, &parameters, "parameter of the operation", 1)
+	for _, flag := range []string{"cron", "every", "at", "timezone"} {
+		complete(c, flag, cobra.NoFileCompletions)
+	}
+	complete(c, "overlap", cobra.FixedCompletions([]cobra.Completion{string(scheduler.Skip), string(scheduler.Queue)}, cobra.ShellCompDirectiveNoFileComp))
 	c.Flags().BoolVar(&asJSON, "json", false, "print the next runs and the events as JSON lines")
 	return c
 }
@@ -92,14 +101,20 @@ func newScheduleDelete() *cobra.Command {
 	var flags remoteFlags
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "delete NAME",
-		Short: "Delete a schedule; what it has begun goes on",
-		Args:  argumentCount(1, 1, "give the name of a schedule"),
+		Use:               "delete NAME",
+		Short:             "Delete a schedule; what it has begun goes on",
+		Args:              argumentCount(1, 1, "give the name of a schedule"),
+		ValidArgsFunction: flags.completeSchedule,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := scheduler.CheckName(args[0]); err != nil {
 				return usageError{err}
 			}
-			return flags.setSchedule(c, args[0], map[string]any{"delete": true}, asJSON)
+			r, err := flags.connect(c.Context())
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			return newSender(c, &flags, asJSON).setSchedule(c.Context(), r, args[0], map[string]any{"delete": true})
 		},
 	}
 	flags.add(c)
@@ -112,11 +127,17 @@ func newScheduleEnable(enabled bool) *cobra.Command {
 	var flags remoteFlags
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "pause NAME",
-		Short: "Keep a schedule, and do not run it",
-		Args:  argumentCount(1, 1, "give the name of a schedule"),
+		Use:               "pause NAME",
+		Short:             "Keep a schedule, and do not run it",
+		Args:              argumentCount(1, 1, "give the name of a schedule"),
+		ValidArgsFunction: flags.completeSchedule,
 		RunE: func(c *cobra.Command, args []string) error {
-			schedules, _, err := flags.schedules(c.Context(), func(scheduler.View) bool { return true })
+			r, err := flags.connect(c.Context())
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			schedules, _, err := r.schedules(c.Context(), anySchedules)
 			if err != nil {
 				return err
 			}
@@ -130,10 +151,11 @@ func newScheduleEnable(enabled bool) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			sender := newSender(c, &flags, asJSON)
 			if !enabled {
-				return flags.setSchedule(c, args[0], content, asJSON)
+				return sender.setSchedule(c.Context(), r, args[0], content)
 			}
-			return flags.setAndShow(c, args[0], content, s, s.EverySeconds != nil, asJSON)
+			return sender.setAndShow(c.Context(), r, args[0], content, s, s.EverySeconds != nil)
 		},
 	}
 	if enabled {
@@ -153,12 +175,12 @@ type whenFlags struct {
 
 // schedule returns the fields of a schedule.
 func (w whenFlags) schedule(operation device.Name, value string, parameters map[string]string) (map[string]any, error) {
-	command, err := mqtt.Encode(operation, value, parameters, "")
+	command, err := newCommand(operation, value, parameters)
 	if err != nil {
 		return nil, err
 	}
 	fields := map[string]any{
-		"timezone": w.timezone, "overlap": w.overlap, "operation": operation, "parameters": json.RawMessage(command),
+		"timezone": w.timezone, "overlap": w.overlap, "operation": operation, "parameters": command.Fields,
 	}
 	if w.cron != "" {
 		fields["cron"] = w.cron
@@ -212,39 +234,44 @@ func hasPeriod(status *scheduler.Status, s scheduler.Schedule) bool {
 
 // setAndShow shows the next runs by this machine's clock, and sends the schedule. Where the device keeps the period
 // it alone knows them: then it is asked after the answer.
-func (f *remoteFlags) setAndShow(c *cobra.Command, name string, fields map[string]any, s scheduler.Schedule, keeps, asJSON bool) error {
+func (s *sender) setAndShow(ctx context.Context, r *remote, name string, fields map[string]any, set scheduler.Schedule, keeps bool) error {
 	if !keeps {
-		runs, err := nextRuns(s)
+		runs, err := nextRuns(set)
 		if err != nil {
 			return err
 		}
-		if err := showRuns(c.OutOrStdout(), s, runs, asJSON); err != nil {
+		if err := s.showRuns(set, runs); err != nil {
 			return err
 		}
 	}
-	if err := f.setSchedule(c, name, fields, asJSON); err != nil || !keeps {
+	if err := s.setSchedule(ctx, r, name, fields); err != nil || !keeps {
 		return err
 	}
-	schedules, _, err := f.schedules(c.Context(), func(v scheduler.View) bool {
-		return hasPeriod(v[name], s) && v[name].NextRun != nil
+	schedules, _, err := r.schedules(ctx, func(v scheduler.View) bool {
+		return hasPeriod(v[name], set) && v[name].NextRun != nil
 	})
 	if err != nil {
 		return err
 	}
 	next := *schedules[name].NextRun
-	return showRuns(c.OutOrStdout(), s, append([]time.Time{next}, s.Runs(next, shownRuns-1)...), asJSON)
+	return s.showRuns(set, append([]time.Time{next}, set.Runs(next, shownRuns-1)...))
+}
+
+// setSchedule sends the fields of a schedule, and waits for the answer.
+func (s *sender) setSchedule(ctx context.Context, r *remote, name string, fields map[string]any) error {
+	return s.send(ctx, r, client.Command{Input: "schedules/" + name, Fields: fields})
 }
 
 // showRuns prints the next runs.
-func showRuns(out io.Writer, s scheduler.Schedule, runs []time.Time, asJSON bool) error {
-	if asJSON {
-		return json.NewEncoder(out).Encode(map[string]any{"next_runs": runs})
+func (s *sender) showRuns(set scheduler.Schedule, runs []time.Time) error {
+	if s.asJSON {
+		return json.NewEncoder(s.screen.out).Encode(map[string]any{"next_runs": runs})
 	}
-	fmt.Fprintln(out, "Next runs:")
+	lines := []string{"Next runs:"}
 	for _, at := range runs {
-		fmt.Fprintln(out, " ", inZone(s, at))
+		lines = append(lines, "  "+inZone(set, at))
 	}
-	return nil
+	return s.screen.println(strings.Join(lines, "\n"))
 }
 
 // inZone writes a time for people, in the time zone of the schedule.
@@ -254,24 +281,4 @@ func inZone(s scheduler.Schedule, at time.Time) string {
 		zone = time.UTC
 	}
 	return at.In(zone).Format("Mon 2006-01-02 15:04:05 MST")
-}
-
-// setSchedule sends the fields of a schedule, and waits for the answer.
-func (f *remoteFlags) setSchedule(c *cobra.Command, name string, fields map[string]any, asJSON bool) error {
-	s := submission{name: device.ScheduleOperation, id: ulid.Make().String(), out: c.OutOrStdout(), asJSON: asJSON}
-	fields["id"] = s.id
-	var err error
-	if s.payload, err = json.Marshal(fields); err != nil {
-		return err
-	}
-	r, err := f.connect(c.Context(), func(t mqtt.Topics) []string { return []string{t.Availability(), t.Operation()} })
-	if err != nil {
-		return err
-	}
-	defer r.close()
-	if err := r.awaitOnline(c.Context()); err != nil {
-		return err
-	}
-	s.topic = r.topics.SetSchedule(name)
-	return s.submit(c.Context(), r, true)
 }

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -12,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/plate-resort/plate-resort/mqtt"
+	"github.com/plate-resort/plate-resort/client"
 	"github.com/plate-resort/plate-resort/scheduler"
 )
 
@@ -24,7 +23,12 @@ func newScheduleList() *cobra.Command {
 		Short: "Show the schedules of a device",
 		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			schedules, text, err := flags.schedules(c.Context(), func(scheduler.View) bool { return true })
+			r, err := flags.connect(c.Context())
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			schedules, text, err := r.schedules(c.Context(), anySchedules)
 			if err != nil {
 				return err
 			}
@@ -41,40 +45,20 @@ func newScheduleList() *cobra.Command {
 }
 
 // schedules returns those of the device once they are as wanted, and how it publishes them.
-func (f *remoteFlags) schedules(ctx context.Context, wanted func(scheduler.View) bool) (scheduler.View, []byte, error) {
-	r, err := f.connect(ctx, func(t mqtt.Topics) []string { return []string{t.Availability(), t.Schedules()} })
-	if err != nil {
-		return nil, nil, err
-	}
-	defer r.close()
-	ctx, cancel := context.WithTimeoutCause(ctx, checkTimeout, r.unknown())
-	defer cancel()
-	online := false
-	for text := []byte(nil); ; {
-		m, err := r.next(ctx)
-		if err != nil {
-			return nil, nil, err
+func (r *remote) schedules(ctx context.Context, wanted func(scheduler.View) bool) (schedules scheduler.View, text []byte, err error) {
+	err = r.await(ctx, func(m client.Message) (bool, error) {
+		if m.Topic != client.Schedules {
+			return schedules != nil && wanted(schedules), nil
 		}
-		switch m.Topic() {
-		case r.topics.Schedules():
-			text = m.Payload()
-		case r.topics.Availability():
-			if string(m.Payload()) != mqtt.Online {
-				return nil, nil, fmt.Errorf("device %s is offline", r.device)
-			}
-			online = true
-		}
-		if online && text != nil {
-			var view scheduler.View
-			if err := json.Unmarshal(text, &view); err != nil {
-				return nil, nil, fmt.Errorf("%s: %w", r.topics.Schedules(), err)
-			}
-			if wanted(view) {
-				return view, text, nil
-			}
-		}
-	}
+		schedules, text = nil, m.Payload
+		err := read(m, &schedules)
+		return err == nil && wanted(schedules), err
+	})
+	return schedules, text, err
 }
+
+// anySchedules wants them as they are.
+func anySchedules(scheduler.View) bool { return true }
 
 func printSchedules(out io.Writer, schedules scheduler.View) error {
 	if len(schedules) == 0 {
@@ -96,7 +80,7 @@ func printSchedules(out io.Writer, schedules scheduler.View) error {
 		if s.Over {
 			next = "over"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", name, describeTimes(s.Schedule), describeOperation(s.Schedule),
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", name, describeTimes(s.Schedule), describe(s.Operation, s.Parameters),
 			describeTime(s.Schedule, s.NextRun, next), describeTime(s.Schedule, s.LastRun, "-"), last, s.MissedRuns, s.SkippedRuns)
 	}
 	return table.Flush()
@@ -110,18 +94,6 @@ func describeTimes(s scheduler.Schedule) string {
 		return "once"
 	}
 	return s.Cron + " " + s.Timezone
-}
-
-func describeOperation(s scheduler.Schedule) string {
-	switch p := s.Parameters; {
-	case p.Hotel != nil:
-		return fmt.Sprintf("%s %s", s.Operation, *p.Hotel)
-	case p.Angle != nil:
-		return fmt.Sprintf("%s %v", s.Operation, float64(*p.Angle))
-	case p.Speed != nil:
-		return fmt.Sprintf("%s %d", s.Operation, *p.Speed)
-	}
-	return string(s.Operation)
 }
 
 func describeTime(s scheduler.Schedule, at *time.Time, none string) string {

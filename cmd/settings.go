@@ -95,9 +95,7 @@ type environment struct {
 type settings struct {
 	deviceID string
 	stateDir string // of this device; "" when nothing says where it could be
-
-	logLevel slog.Level
-	logJSON  bool
+	log      slog.Handler
 
 	broker       session.Broker
 	baseTopic    string
@@ -157,27 +155,25 @@ func loadSettings(change func(*environment)) (settings, error) {
 // settings validates the environment. The error reports every fault.
 func (e environment) settings() (settings, error) {
 	s, faults := e.parse()
-	faults = append(faults, unknownSettings(os.Environ())...)
-	if len(faults) > 0 {
-		return settings{}, usageError{fmt.Errorf("the settings need mending:\n%w", errors.Join(faults...))}
+	return s, report(faults)
+}
+
+// report makes an error of the faults of settings, and of what is no setting.
+func report(faults []error) error {
+	if faults = append(faults, unknownSettings(os.Environ())...); len(faults) > 0 {
+		return usageError{fmt.Errorf("the settings need mending:\n%w", errors.Join(faults...))}
 	}
-	return s, nil
+	return nil
 }
 
 // parse validates every setting.
 func (e environment) parse() (settings, []error) {
 	var p parser
 	s := settings{
-		deviceID: p.match("DEVICE_ID", e.DeviceID, deviceIDPattern, "small letters, digits, - and _, beginning with a letter or digit"),
-		logJSON:  p.oneOf("LOG_FORMAT", e.LogFormat, "text", "json") == "json",
-		broker: session.Broker{
-			URLs:      p.brokers("MQTT_BROKER", e.MQTTBroker),
-			Username:  e.MQTTUsername,
-			Password:  p.password(e.MQTTPassword, e.MQTTPasswordFile),
-			TLS:       p.tls(e.MQTTCaFile, e.MQTTCertFile, e.MQTTKeyFile),
-			Keepalive: p.duration("MQTT_KEEPALIVE", e.MQTTKeepalive, time.Second, time.Hour),
-		},
-		baseTopic:      p.match("MQTT_BASE_TOPIC", e.MQTTBaseTopic, baseTopicPattern, "levels separated by /, without +, # and spaces"),
+		deviceID:       p.deviceID(e),
+		log:            p.log(e),
+		broker:         p.broker(e),
+		baseTopic:      p.baseTopic(e),
 		discovery:      p.match("MQTT_DISCOVERY_PREFIX", e.MQTTDiscoveryPrefix, discoveryPattern, "empty, or levels separated by /, without +, # and spaces"),
 		keepCommands:   p.oneOf("MQTT_OFFLINE_COMMANDS", e.MQTTOfflineCommands, "drop", "run") == "run",
 		port:           e.MotorPort,
@@ -211,17 +207,8 @@ func (e environment) parse() (settings, []error) {
 			p.fault("STATE_DIR", e.StateDir, "an absolute path, such as /var/lib/plate-resort")
 		}
 	}
-	if slices.Contains(commonHosts, s.deviceID) {
-		p.fault("DEVICE_ID", s.deviceID, "set: many hosts have this name, and two devices with the same id throw each other out; choose one, such as lab1")
-	}
-	if err := s.logLevel.UnmarshalText([]byte(e.LogLevel)); err != nil {
-		p.fault("LOG_LEVEL", e.LogLevel, "debug, info, warn or error")
-	}
 	if s.limits.MinVoltage > s.limits.MaxVoltage {
 		p.fault("VOLTAGE_MIN", e.VoltageMin, "no higher than VOLTAGE_MAX, which is "+e.VoltageMax)
-	}
-	if s.broker.Username == "" && (s.broker.Password != "" || e.MQTTPasswordFile != "") {
-		p.fault("MQTT_USERNAME", "", "set, as there is a password")
 	}
 	if s.port == "" {
 		p.fault("MOTOR_PORT", s.port, "the name of a serial port, such as /dev/ttyUSB0")
@@ -274,9 +261,12 @@ func settingNames() []string {
 	return strings.Fields(names.String())
 }
 
+// activeHelp is set by cobra's scripts for shells when they ask for completions.
+const activeHelp = settingsPrefix + "_ACTIVE_HELP"
+
 // unknownSettings reports variables with our prefix that are no setting, such as misspelt ones.
 func unknownSettings(environ []string) (faults []error) {
-	names := settingNames()
+	names := append(settingNames(), activeHelp)
 	for _, variable := range environ {
 		name, _, _ := strings.Cut(variable, "=")
 		if strings.HasPrefix(name, settingsPrefix+"_") && !slices.Contains(names, name) {

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -8,7 +9,7 @@ import (
 	"github.com/plate-resort/plate-resort/device"
 )
 
-func TestEncodeIsWhatTheDeviceReads(t *testing.T) {
+func TestFieldsAreWhatTheDeviceReads(t *testing.T) {
 	for _, test := range []struct {
 		name       device.Name
 		value      string
@@ -22,10 +23,15 @@ func TestEncodeIsWhatTheDeviceReads(t *testing.T) {
 		{"home", "", nil, device.Parameters{}},
 		{"connection", "ON", map[string]string{"port": "1"}, device.Parameters{State: new("ON"), Port: new("1")}},
 	} {
-		payload, err := Encode(test.name, test.value, test.parameters, "x")
+		fields, err := Fields(test.name, test.value, test.parameters)
 		if err != nil {
 			t.Errorf("%s %s: %v", test.name, test.value, err)
 			continue
+		}
+		fields["id"] = "x"
+		payload, err := json.Marshal(fields)
+		if err != nil {
+			t.Fatal(err)
 		}
 		got, err := decode(test.name, payload, false)
 		want := device.Command{ID: "x", Name: test.name, Parameters: test.want, Source: "mqtt"}
@@ -35,7 +41,7 @@ func TestEncodeIsWhatTheDeviceReads(t *testing.T) {
 	}
 }
 
-func TestEncodeRefusesWhatTheDeviceWouldRefuse(t *testing.T) {
+func TestFieldsRefuseWhatTheDeviceWouldRefuse(t *testing.T) {
 	for _, test := range []struct {
 		name       device.Name
 		value      string
@@ -48,9 +54,9 @@ func TestEncodeRefusesWhatTheDeviceWouldRefuse(t *testing.T) {
 		{"angle", "left", nil, `angle must be a number, as in 12.5, not "left"`},
 		{"home", "", map[string]string{"hotel": "B"}, `unknown field "hotel"; home takes expires_at, timeout_seconds, retries, retry_delay_seconds, id`},
 	} {
-		payload, err := Encode(test.name, test.value, test.parameters, "x")
+		fields, err := Fields(test.name, test.value, test.parameters)
 		if err == nil || err.Error() != test.message {
-			t.Errorf("%s %s: %s, %v\nwant %s", test.name, test.value, payload, err, test.message)
+			t.Errorf("%s %s: %v, %v\nwant %s", test.name, test.value, fields, err, test.message)
 		}
 	}
 }
