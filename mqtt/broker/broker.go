@@ -29,7 +29,7 @@ func Listen(address string) (*Broker, error) {
 	if err := server.AddHook(new(allowAll), nil); err != nil {
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}
-	if err := server.AddListener(door{listeners.NewNet("tcp", listener), server}); err != nil {
+	if err := server.AddListener(&door{Net: listeners.NewNet("tcp", listener), conns: make(map[net.Conn]bool)}); err != nil {
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}
 	if err := server.Serve(); err != nil {
@@ -45,21 +45,56 @@ func (b *Broker) Addr() net.Addr { return b.addr }
 func (b *Broker) Close() error { return b.close() }
 
 // A door is where the clients come in. It closes itself, as the server's own way to do it can wait forever for a client
-// that leaves at the same time (github.com/mochi-mqtt/server/issues/488).
+// that leaves at the same time (github.com/mochi-mqtt/server/issues/488), and lets nobody in meanwhile.
 type door struct {
 	*listeners.Net
-	server *mochi.Server
+	inside sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	conns  map[net.Conn]bool
+}
+
+// Serve lets clients in until the door is closed.
+func (d *door) Serve(establish listeners.EstablishFn) {
+	d.Net.Serve(func(id string, conn net.Conn) error {
+		if !d.enter(conn) {
+			return conn.Close()
+		}
+		defer d.leave(conn)
+		return establish(id, conn)
+	})
 }
 
 // Close ends all connections.
-func (d door) Close(listeners.CloseFn) {
+func (d *door) Close(listeners.CloseFn) {
 	d.Net.Close(func(string) {
-		for _, c := range d.server.Clients.GetAll() {
-			if !c.Closed() {
-				_ = d.server.DisconnectClient(c, packets.ErrServerShuttingDown) // which reports that it is shutting down
-			}
+		d.mu.Lock()
+		d.closed = true
+		for conn := range d.conns {
+			conn.Close()
 		}
+		d.mu.Unlock()
+		d.inside.Wait()
 	})
+}
+
+func (d *door) enter(conn net.Conn) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return false
+	}
+	d.conns[conn] = true
+	d.inside.Add(1)
+	return true
+}
+
+func (d *door) leave(conn net.Conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.conns, conn)
+	d.inside.Done()
 }
 
 // allowAll is the hook that admits every client to every topic.
