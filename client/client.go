@@ -56,10 +56,10 @@ type Client struct {
 
 	mu       sync.Mutex
 	broker   Connection
-	address  string // of the last attempt to connect
-	mqtt     paho.Client
-	session  int       // counts the sessions, from 1
-	since    time.Time // its subscriptions are confirmed
+	address  string      // of the last attempt to connect
+	mqtt     paho.Client // of this session; nil without one
+	session  int         // counts the sessions, from 1
+	since    time.Time   // there are subscriptions in this one; zero without
 	latest   map[string]map[Topic]Message
 	watchers map[*watcher]bool
 	open     []*Submission // those that have not ended, oldest first
@@ -145,17 +145,15 @@ func (c *Client) options(id string) *paho.ClientOptions {
 func (c *Client) serve(ctx context.Context, client paho.Client, _ bool, up func()) error {
 	c.mu.Lock()
 	clear(c.latest) // the broker tells all of it again
+	c.mqtt = client
 	c.session++
 	c.mu.Unlock()
-	for _, filter := range c.filters() {
-		if err := session.Subscribe(ctx, client, filter, c.received); err != nil {
-			return err
-		}
+	if err := session.Subscribe(ctx, client, c.received, c.filters()...); err != nil {
+		return err
 	}
 	up()
 	c.mu.Lock()
-	c.mqtt, c.since = client, time.Now()
-	c.tell(Connection{Connected: true, Broker: c.address})
+	c.subscribed()
 	c.mu.Unlock()
 	c.attempted(nil)
 	<-ctx.Done()
@@ -163,22 +161,31 @@ func (c *Client) serve(ctx context.Context, client paho.Client, _ bool, up func(
 }
 
 // filters are the subscriptions: every topic of a device but the inputs, which have one level more.
-func (c *Client) filters() []string {
+func (c *Client) filters() (filters []string) {
 	if len(c.config.Devices) == 0 {
 		return []string{c.config.BaseTopic + "/+/+"}
 	}
-	filters := make([]string, len(c.config.Devices))
-	for i, id := range c.config.Devices {
-		filters[i] = c.config.BaseTopic + "/" + id + "/+"
+	for _, id := range c.config.Devices {
+		for _, topic := range slices.Concat(retained, passing) {
+			filters = append(filters, c.config.BaseTopic+"/"+id+"/"+string(topic))
+		}
 	}
 	return filters
+}
+
+// subscribed notes that there are subscriptions, which may be confirmed or seen by what comes.
+func (c *Client) subscribed() {
+	if c.since.IsZero() {
+		c.since = time.Now()
+		c.tell(Connection{Connected: true, Broker: c.address})
+	}
 }
 
 // lost notes that a session, or an attempt at one, has ended.
 func (c *Client) lost(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mqtt = nil
+	c.mqtt, c.since = nil, time.Time{}
 	c.tell(Connection{Broker: c.address, Error: err.Error()})
 	c.attempted(err)
 }
@@ -211,7 +218,7 @@ func (c *Client) connection() Message {
 }
 
 // received handles a message of the broker. It never waits.
-func (c *Client) received(_ paho.Client, m paho.Message) {
+func (c *Client) received(client paho.Client, m paho.Message) {
 	device, topic, ok := strings.Cut(strings.TrimPrefix(m.Topic(), c.config.BaseTopic+"/"), "/")
 	if !ok {
 		return
@@ -219,6 +226,10 @@ func (c *Client) received(_ paho.Client, m paho.Message) {
 	message := Message{Device: device, Topic: Topic(topic), Payload: m.Payload(), Retained: m.Retained(), Received: time.Now()}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if client != c.mqtt {
+		return // it is late: its session has ended
+	}
+	c.subscribed()
 	switch {
 	case slices.Contains(retained, message.Topic):
 		c.keep(message)

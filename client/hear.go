@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/mqtt"
 )
 
 // maxOpen is how many submissions are remembered that have not ended.
@@ -33,6 +34,9 @@ func (c *Client) forget(s *Submission) {
 func (c *Client) hear(m Message) {
 	switch {
 	case m.Topic == Availability:
+		if string(m.Payload) != mqtt.Online {
+			c.unhear(m.Device)
+		}
 		c.broadcast()
 		return
 	case len(c.open) == 0, m.Topic != Operation && !m.Retained: // what is retained repeats what the events have said
@@ -40,12 +44,21 @@ func (c *Client) hear(m Message) {
 	}
 	switch m.Topic {
 	case Operation:
-		c.hearOf(m, decode[device.Operation](m))
+		c.hearOf(m, decode[device.Event](m))
 	case History, Queue:
-		c.hearOf(m, decode[[]device.Operation](m)...)
+		c.hearOf(m, decode[[]device.Event](m)...)
 	case State:
 		if op := decode[device.Snapshot](m).Operation; op != nil {
-			c.hearOf(m, *op)
+			c.hearOf(m, device.Event{Operation: *op, Durable: true})
+		}
+	}
+}
+
+// unhear notes that a device is away: one whose disk has failed forgets what it has accepted.
+func (c *Client) unhear(device string) {
+	for _, s := range c.open {
+		if s.Device == device {
+			s.heard = 0
 		}
 	}
 }
@@ -57,27 +70,33 @@ func decode[T any](m Message) (v T) {
 }
 
 // hearOf adds to the submissions what a message says of their operations.
-func (c *Client) hearOf(m Message, operations ...device.Operation) {
-	for _, op := range operations {
+func (c *Client) hearOf(m Message, events ...device.Event) {
+	for _, e := range events {
 		for _, s := range slices.Clone(c.open) {
-			if s.Device == m.Device && s.is(op, m.Retained) {
-				c.add(s, op)
+			if s.Device == m.Device && s.is(e.Operation, m.Retained) {
+				c.add(s, e)
 			}
 		}
 	}
 }
 
-// add adds an event to a submission, unless it is a copy.
-func (c *Client) add(s *Submission, op device.Operation) {
-	if len(s.events) > 0 && op.State == device.Rejected {
-		return // another command with the same id
+// add adds an event to a submission, unless it is a copy. What was accepted is rejected only by a device that has
+// forgotten it and is asked again; else that is the answer to another command with the same id.
+func (c *Client) add(s *Submission, e device.Event) {
+	op := e.Operation
+	if op.State == device.Rejected && len(s.events) > 0 && (s.heard == c.session || code(op) == device.CodeDuplicateID) {
+		return
 	}
-	s.heard = c.session
+	if e.Durable {
+		s.heard = c.session
+	}
 	if s.ID == "" { // until Submit returns
 		s.ID = op.ID
 	}
-	if !slices.ContainsFunc(s.events, func(e device.Operation) bool { return e.State == op.State && e.Attempt == op.Attempt }) {
-		s.events = append(s.events, op)
+	if !slices.ContainsFunc(s.events, func(e device.Event) bool {
+		return e.Operation.State == op.State && e.Operation.Attempt == op.Attempt
+	}) {
+		s.events = append(s.events, e)
 	}
 	if op.State.Ended() {
 		c.forget(s)
@@ -92,4 +111,12 @@ func (s *Submission) is(op device.Operation, retained bool) bool {
 		return op.ID == s.ID
 	}
 	return !retained && op.Name == device.CancelOperation && op.Parameters.Target != nil && *op.Parameters.Target == s.cancels
+}
+
+// code is why an operation has not been completed.
+func code(op device.Operation) device.Code {
+	if op.Error == nil {
+		return ""
+	}
+	return op.Error.Code
 }

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"encoding/json"
 	"errors"
 	"testing"
 
@@ -37,18 +38,19 @@ func TestAnEndThatWasMissedIsReadFromTheHistory(t *testing.T) {
 	l.untilMove(1)
 	l.away(func() {
 		l.onTheBroker(func(other *client.Client) {
-			command := hotel("B")
-			command.ID = move.ID
-			same, err := other.Submit(within(t), "lab", command)
-			if err != nil {
-				t.Fatal(err)
-			}
 			l.Motor.Moves()[0].Arrive()
-			completed(t, same)
+			for m := range other.Watch(within(t)) {
+				var ended []device.Operation
+				if m.Topic == client.History && json.Unmarshal(m.Payload, &ended) == nil && len(ended) > 0 && ended[0].ID == move.ID {
+					return
+				}
+			}
+			t.Fatal("the history does not have it")
 		})
 	})
-	if end := completed(t, move); end.Result.Hotel != "B" || commands() != 2 {
-		t.Errorf("it ended as %+v, after %d commands", end, commands())
+	end := completed(t, move)
+	if n := commands(); end.Result.Hotel != "B" || n != 1 {
+		t.Errorf("it ended as %+v, after %d commands, want 1", end, n)
 	}
 }
 
@@ -146,4 +148,84 @@ func TestADeviceThatRestartsIsWaitedFor(t *testing.T) {
 	l.Stop()
 	_, err := move.Wait(within(t))
 	expectCode(t, err, device.Interrupted, device.CodeInterrupted)
+}
+
+// A device whose disk has failed forgets what it has accepted when it is started again.
+func TestADeviceThatHasForgottenIsAskedAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		end  func(lab *script, id string)
+		want func(t *testing.T, end device.Operation, err error)
+	}{
+		"it does it now": {
+			func(lab *script, id string) { lab.say(id, device.Completed) },
+			func(t *testing.T, end device.Operation, err error) {
+				if err != nil || end.State != device.Completed {
+					t.Errorf("it ended with %v, %+v", err, end)
+				}
+			},
+		},
+		"it refuses now": {
+			func(lab *script, id string) {
+				lab.reject(id, device.CodeDuplicateID) // another command with this id
+				lab.reject(id, device.CodeEmergencyStopped)
+			},
+			func(t *testing.T, _ device.Operation, err error) {
+				expectCode(t, err, device.Rejected, device.CodeEmergencyStopped)
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			address := clienttest.Listen(t, "127.0.0.1:0").Addr().String()
+			lab := newScript(t, address)
+			c := dial(t, address, "lab")
+			accepted := make(chan *client.Submission)
+			go func() {
+				command := hotel("B")
+				command.ID = "move"
+				s, err := c.Submit(within(t), "lab", command)
+				if err != nil {
+					t.Error(err)
+				}
+				accepted <- s
+			}()
+			first := lab.next()
+			lab.say("move", device.Queued)
+			move := <-accepted
+			beside(t, func() {
+				lab.publish("availability", "offline", true)
+				lab.publish("availability", "online", true)
+				if again := lab.next(); string(again.Payload()) != string(first.Payload()) {
+					t.Errorf("it was sent as %s, and again as %s", first.Payload(), again.Payload())
+				}
+				test.end(lab, "move")
+			})
+			end, err := move.Wait(within(t))
+			test.want(t, end, err)
+		})
+	}
+}
+
+func TestWhatIsNotDurableIsSentAgain(t *testing.T) {
+	address := clienttest.Listen(t, "127.0.0.1:0").Addr().String()
+	lab := newScript(t, address)
+	c := dial(t, address, "lab")
+	ended := make(chan error)
+	go func() {
+		s, err := c.Submit(within(t), "lab", hotel("B"))
+		if err == nil {
+			_, err = s.Wait(within(t))
+		}
+		ended <- err
+	}()
+	var sent struct{ ID string }
+	if err := json.Unmarshal(lab.next().Payload(), &sent); err != nil {
+		t.Fatal(err)
+	}
+	lab.publish("operation", `{"id": "`+sent.ID+`", "operation": "hotel", "state": "queued", "attempt": 1, "durable": false}`, false)
+	lab.next()
+	lab.say(sent.ID, device.Queued)
+	lab.say(sent.ID, device.Completed)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -162,11 +161,11 @@ func completed(t *testing.T, s *client.Submission) device.Operation {
 // states are those that a submission goes through.
 func states(t *testing.T, s *client.Submission) (states []device.State) {
 	t.Helper()
-	for op, err := range s.Events(within(t)) {
+	for e, err := range s.Events(within(t)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		states = append(states, op.State)
+		states = append(states, e.Operation.State)
 	}
 	return states
 }
@@ -195,15 +194,29 @@ func await(t *testing.T, token paho.Token) {
 	}
 }
 
-// commands listens on the inputs of the device, and returns what counts the commands so far.
+// commands listens on the inputs of the device, and returns what counts the commands so far, once: all of the client's.
 func (l *lab) commands() func() int {
 	l.t.Helper()
-	var n atomic.Int64
+	topics := make(chan string, 100)
 	observer := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + l.address))
 	l.t.Cleanup(func() { observer.Disconnect(100) })
 	await(l.t, observer.Connect())
-	await(l.t, observer.Subscribe("plate-resort/lab/+/set", 1, func(paho.Client, paho.Message) { n.Add(1) }))
-	return func() int { return int(n.Load()) }
+	await(l.t, observer.Subscribe("plate-resort/lab/+/set", 1, func(_ paho.Client, m paho.Message) { topics <- m.Topic() }))
+	return func() (n int) {
+		l.t.Helper()
+		l.submit(client.Command{Input: "refresh"}) // behind all others
+		for {
+			select {
+			case topic := <-topics:
+				if topic == "plate-resort/lab/refresh/set" {
+					return n
+				}
+				n++
+			case <-time.After(patience):
+				l.t.Fatal("nothing more came")
+			}
+		}
+	}
 }
 
 // A script is a device that says what a test has it say.
@@ -244,4 +257,20 @@ func (s *script) next() paho.Message {
 func (s *script) say(id string, state device.State) {
 	s.t.Helper()
 	s.publish("operation", `{"id": "`+id+`", "operation": "hotel", "state": "`+string(state)+`", "attempt": 1}`, false)
+}
+
+// reject answers that the operation with that id cannot be.
+func (s *script) reject(id string, code device.Code) {
+	s.t.Helper()
+	s.publish("operation", `{"id": "`+id+`", "operation": "hotel", "state": "rejected", "error": {"code": "`+string(code)+`"}}`, false)
+}
+
+// beside does something beside the test, which ends after it.
+func beside(t *testing.T, do func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	t.Cleanup(func() { <-done })
 }

@@ -32,7 +32,7 @@ const (
 	// publishTimeout bounds the wait for the broker's acknowledgement.
 	publishTimeout = 5 * time.Second
 	// retainedPatience is how long the broker may take for what it retains of a device.
-	retainedPatience = 2 * time.Second
+	retainedPatience = time.Second
 	// returnPatience is how long a device may take to come back to a broker that was away.
 	returnPatience = 5 * time.Second
 )
@@ -69,18 +69,19 @@ type Submission struct {
 	payload []byte
 
 	// The client's lock guards what follows.
-	events []device.Operation // each change of state once
-	sent   time.Time          // for the last time
-	sentIn int                // in which session
-	heard  int                // the last session in which the device has spoken of it; 0 is none
+	events []device.Event // each change of state once
+	sent   time.Time      // for the last time
+	sentIn int            // in which session
+	heard  int            // the last session with a receipt, if the device has been there since; else 0
 	// remembered says that the client listens for its events.
 	remembered bool
 }
 
 // Submit sends a command to a device, and returns when the device has answered that it was accepted: then the
-// operation is carried out, whatever becomes of the client. While there is no answer it is sent again, with the
-// same id, also over the loss of the connection, until ctx ends. The error is an [OperationError] when the device
-// rejects it, or [ErrOffline] or [ErrUnknown]. A stop is sent at once, whether the device is there or not.
+// operation is carried out, whatever becomes of the client; or of the device, unless the first event is not durable.
+// While there is no answer it is sent again, with the same id, also over the loss of the connection, until ctx ends. The
+// error is an [OperationError] when the device rejects it, or [ErrOffline] or [ErrUnknown]. A stop is sent at once,
+// whether the device is there or not.
 //
 // A client remembers a submission until its end, waited for or not, and 1,000 at most, the newest.
 func (c *Client) Submit(ctx context.Context, deviceID string, command Command) (*Submission, error) {
@@ -105,9 +106,9 @@ func (c *Client) Submit(ctx context.Context, deviceID string, command Command) (
 	if s.payload, err = json.Marshal(fields); err != nil {
 		return nil, err
 	}
-	op, err := s.event(ctx, 0)
-	if err == nil && op.State == device.Rejected {
-		err = &OperationError{op}
+	first, err := s.event(ctx, 0)
+	if err == nil && first.Operation.State == device.Rejected {
+		err = &OperationError{first.Operation}
 	}
 	if err != nil {
 		c.mu.Lock()
@@ -119,14 +120,15 @@ func (c *Client) Submit(ctx context.Context, deviceID string, command Command) (
 }
 
 // Wait follows the operation to its end, and returns it. The error is an [OperationError] unless it is completed.
-// While the broker or the device is away it goes on, until ctx ends.
+// While the broker or the device is away it goes on, until ctx ends; a device that comes back, or has accepted the
+// operation but could not store it, is sent the command again, with the same id.
 func (s *Submission) Wait(ctx context.Context) (device.Operation, error) {
 	var last device.Operation
-	for op, err := range s.Events(ctx) {
+	for e, err := range s.Events(ctx) {
 		if err != nil {
 			return last, err
 		}
-		last = op
+		last = e.Operation
 	}
 	if last.State != device.Completed {
 		return last, &OperationError{last}
@@ -136,27 +138,26 @@ func (s *Submission) Wait(ctx context.Context) (device.Operation, error) {
 
 // Events are the changes of the operation's state, from the one that accepted it to its end, or to an error. One that
 // came while the broker was away may be missing, except the last.
-func (s *Submission) Events(ctx context.Context) iter.Seq2[device.Operation, error] {
-	return func(yield func(device.Operation, error) bool) {
+func (s *Submission) Events(ctx context.Context) iter.Seq2[device.Event, error] {
+	return func(yield func(device.Event, error) bool) {
 		for n := 0; ; n++ {
-			op, err := s.event(ctx, n)
-			if !yield(op, err) || err != nil || op.State.Ended() {
+			e, err := s.event(ctx, n)
+			if !yield(e, err) || err != nil || e.Operation.State.Ended() {
 				return
 			}
 		}
 	}
 }
 
-// event returns event number n of the operation, from 0 on. It sends the command whenever nothing has been heard of it
-// for a while in this session.
-func (s *Submission) event(ctx context.Context, n int) (device.Operation, error) {
+// event returns event number n of the operation, from 0 on. It sends the command whenever it is due.
+func (s *Submission) event(ctx context.Context, n int) (device.Event, error) {
 	c := s.client
 	for {
 		c.mu.Lock()
 		if n < len(s.events) {
-			op := s.events[n]
+			e := s.events[n]
 			c.mu.Unlock()
-			return op, nil
+			return e, nil
 		}
 		c.remember(s)
 		changed := c.changed
@@ -167,7 +168,7 @@ func (s *Submission) event(ctx context.Context, n int) (device.Operation, error)
 		connection := c.mqtt
 		c.mu.Unlock()
 		if err != nil {
-			return device.Operation{}, fmt.Errorf("device %s %w", s.Device, err)
+			return device.Event{}, fmt.Errorf("device %s %w", s.Device, err)
 		}
 		if due == 0 {
 			token := connection.Publish(s.topic, 1, false, s.payload)
@@ -175,7 +176,7 @@ func (s *Submission) event(ctx context.Context, n int) (device.Operation, error)
 			case <-token.Done(): // an error ends the session, too
 			case <-time.After(publishTimeout):
 			case <-ctx.Done():
-				return device.Operation{}, context.Cause(ctx)
+				return device.Event{}, context.Cause(ctx)
 			}
 			continue
 		}
@@ -183,9 +184,9 @@ func (s *Submission) event(ctx context.Context, n int) (device.Operation, error)
 		case <-changed:
 		case <-after(due):
 		case <-c.ended:
-			return device.Operation{}, ErrClosed
+			return device.Event{}, ErrClosed
 		case <-ctx.Done():
-			return device.Operation{}, context.Cause(ctx)
+			return device.Event{}, context.Cause(ctx)
 		}
 	}
 }
@@ -204,7 +205,7 @@ func after(d time.Duration) <-chan time.Time {
 // never will be.
 func (s *Submission) due(now time.Time) (time.Duration, error) {
 	c := s.client
-	if c.mqtt == nil || s.heard == c.session {
+	if c.since.IsZero() || s.heard == c.session {
 		return never, nil
 	}
 	accepted := len(s.events) > 0

@@ -78,8 +78,10 @@ func TestAStopIsSentThoughTheDeviceIsAway(t *testing.T) {
 	l := newLab(t)
 	l.Stop()
 	l.until(client.Availability, "offline")
-	if _, err := l.client.Submit(within(t), "lab", client.Command{Input: "stop"}); !errors.Is(err, client.ErrOffline) {
-		t.Errorf("the stop ended with %v", err)
+	for range 2 { // the broker acknowledges before it queues, but then one after the other
+		if _, err := l.client.Submit(within(t), "lab", client.Command{Input: "stop"}); !errors.Is(err, client.ErrOffline) {
+			t.Errorf("the stop ended with %v", err)
+		}
 	}
 	l.Start()
 	l.untilState(func(s device.Snapshot) bool { return s.EmergencyStop })
@@ -103,8 +105,10 @@ func TestACommandIsSentAgainUntilTheDeviceAnswers(t *testing.T) {
 	if string(first.Payload()) != `{"hotel":"B","id":"again"}` || string(second.Payload()) != string(first.Payload()) {
 		t.Errorf("it was sent as %s and as %s", first.Payload(), second.Payload())
 	}
-	lab.say("somebody else's", device.Rejected)
-	for _, state := range []device.State{device.Queued, device.Running, device.Queued, device.Rejected, device.Running, device.Completed} {
+	lab.reject("somebody else's", device.CodeInvalidPayload)
+	lab.say("again", device.Queued)
+	lab.reject("again", device.CodeInvalidPayload) // another command with this id
+	for _, state := range []device.State{device.Running, device.Queued, device.Running, device.Completed} {
 		lab.say("again", state)
 	}
 	if err := <-answered; err != nil {
@@ -119,10 +123,10 @@ func TestAReceiptIsEnough(t *testing.T) {
 	var all []*client.Submission
 	for i := range 1001 { // one more than are remembered
 		id := fmt.Sprint(i)
-		go func() {
+		beside(t, func() {
 			lab.next()
 			lab.say(id, device.Queued)
-		}()
+		})
 		command := hotel("B")
 		command.ID = id
 		s, err := c.Submit(within(t), "lab", command)
@@ -133,16 +137,17 @@ func TestAReceiptIsEnough(t *testing.T) {
 	}
 	lab.say("1000", device.Completed)
 	completed(t, all[1000])
-	go func() { // the first was given up for the others, and the device is asked
+	beside(t, func() { // the first was given up for the others, and the device is asked
 		lab.next()
 		lab.say("0", device.Completed)
-	}()
+	})
 	completed(t, all[0])
 }
 
 func TestWhoStopsWaitingIsLetGo(t *testing.T) {
 	l := newLab(t)
 	move := l.submit(hotel("B"))
+	l.untilMove(1)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	enough := errors.New("enough")
 	cancel(enough)

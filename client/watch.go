@@ -40,7 +40,8 @@ type Message struct {
 }
 
 // Watch follows what the client's devices publish. First come the state of the connection to the broker and what
-// is known of the retained topics, then everything as it comes; after a reconnection the retained ones come again.
+// is known of the retained topics, then everything as it comes; after a reconnection, which comes first, the retained
+// ones come again.
 // The channel is closed when ctx ends or the client is closed. Who reads slowly misses nothing until 10,000 messages
 // wait; then the oldest are given up.
 func (c *Client) Watch(ctx context.Context) <-chan Message {

@@ -27,8 +27,8 @@ func describe(name device.Name, p device.Parameters) string {
 }
 
 // describeEvent says what has become of an operation: its state, and what there is to say about it.
-func (s *screen) describeEvent(op device.Operation) string {
-	c := plain
+func (s *screen) describeEvent(e device.Event) string {
+	op, c := e.Operation, plain
 	switch op.State {
 	case device.Completed:
 		c = green
@@ -39,8 +39,10 @@ func (s *screen) describeEvent(op device.Operation) string {
 	}
 	text := s.in(c, printable(string(op.State)))
 	switch {
-	case op.State == device.Queued:
+	case op.State == device.Queued && e.Durable:
 		return text + " as " + printable(op.ID)
+	case op.State == device.Queued:
+		return text + " as " + printable(op.ID) + ", but not on the device's disk: should it end, that is forgotten"
 	case op.Error != nil:
 		return text + ": " + printable(op.Error.Message)
 	case op.Result != nil:

@@ -57,11 +57,12 @@ func (f *follower) describe(m client.Message) string {
 	case client.State:
 		return f.describeState(m)
 	case client.Operation:
-		var op device.Operation
-		if read(m, &op) != nil {
+		var e device.Event
+		if read(m, &e) != nil {
 			return ""
 		}
-		text := describe(op.Name, op.Parameters) + ": " + f.screen.describeEvent(op)
+		op := e.Operation
+		text := describe(op.Name, op.Parameters) + ": " + f.screen.describeEvent(e)
 		if schedule, ok := strings.CutPrefix(op.Source, "schedule:"); ok {
 			text += " (schedule " + printable(schedule) + ")"
 		}

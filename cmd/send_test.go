@@ -36,8 +36,12 @@ func TestDescribeEvent(t *testing.T) {
 		{device.Operation{State: device.Completed, Result: &device.Result{Angle: &angle, Deviation: &deviation, Stage: device.PreciseStage, Pulses: 3, DurationSeconds: 9}},
 			"completed in 9 s: at 109.04°, -0.04° from the goal, in the precise stage after 3 pulses"},
 	} {
-		if got := (&screen{}).describeEvent(test.op); got != test.want {
+		if got := (&screen{}).describeEvent(device.Event{Operation: test.op, Durable: true}); got != test.want {
 			t.Errorf("%+v is described as %q, want %q", test.op, got, test.want)
 		}
+	}
+	want := "queued as x, but not on the device's disk: should it end, that is forgotten"
+	if got := (&screen{}).describeEvent(device.Event{Operation: device.Operation{ID: "x", State: device.Queued}}); got != want {
+		t.Errorf("what is not durable is described as %q, want %q", got, want)
 	}
 }

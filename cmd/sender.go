@@ -41,7 +41,7 @@ func newSender(c *cobra.Command, flags *remoteFlags, asJSON bool) *sender {
 func (s *sender) send(ctx context.Context, r *remote, command client.Command) error {
 	submission, err := r.Submit(ctx, r.device, command)
 	if refused := new(client.OperationError); errors.As(err, &refused) {
-		_, err := s.print(refused.Operation)
+		_, err := s.print(device.Event{Operation: refused.Operation, Durable: true})
 		return err
 	}
 	isStop := command.Input == string(device.StopOperation)
@@ -78,8 +78,8 @@ func (s *sender) follow(ctx context.Context, r *remote, submission *client.Submi
 			if e.err != nil {
 				return e.err
 			}
-			operation = e.operation
-			if ended, err := s.print(operation); ended || err != nil || s.noWait {
+			operation = e.Operation
+			if ended, err := s.print(e.Event); ended || err != nil || s.noWait {
 				return err
 			}
 		case m := <-messages:
@@ -124,18 +124,18 @@ func (s *sender) follow(ctx context.Context, r *remote, submission *client.Submi
 
 // An event is a change of an operation's state, or why there will be no more.
 type event struct {
-	operation device.Operation
-	err       error
+	device.Event
+	err error
 }
 
 // receive passes the events of a submission on, until ctx ends.
 func receive(ctx context.Context, submission *client.Submission, events chan<- event) {
-	for op, err := range submission.Events(ctx) {
+	for e, err := range submission.Events(ctx) {
 		if ctx.Err() != nil {
 			return
 		}
 		select {
-		case events <- event{op, err}:
+		case events <- event{e, err}:
 		case <-ctx.Done():
 			return
 		}
@@ -149,11 +149,12 @@ func (s *sender) note(format string, args ...any) {
 }
 
 // print prints an event. The error says that the operation has ended other than completed.
-func (s *sender) print(op device.Operation) (ended bool, err error) {
+func (s *sender) print(e device.Event) (ended bool, err error) {
+	op := e.Operation
 	if s.asJSON {
-		err = json.NewEncoder(s.screen.out).Encode(op)
+		err = json.NewEncoder(s.screen.out).Encode(e)
 	} else {
-		err = s.screen.println(s.screen.describeEvent(op))
+		err = s.screen.println(s.screen.describeEvent(e))
 	}
 	if err == nil && op.State.Ended() && op.State != device.Completed {
 		err = fmt.Errorf("%s: %s", op.Name, op.State)

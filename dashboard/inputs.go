@@ -72,11 +72,11 @@ func (d *Dashboard) submit(w http.ResponseWriter, r *http.Request, input string)
 	}
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
-	op, err := d.first(ctx, id, command)
+	event, err := d.first(ctx, id, command)
 	var rejected *client.OperationError
 	switch {
 	case err == nil:
-		answer(w, http.StatusOK, op)
+		answer(w, http.StatusOK, event)
 	case errors.As(err, &rejected):
 		answer(w, http.StatusConflict, rejected.Operation)
 	case errors.Is(err, client.ErrUnknown):
@@ -93,15 +93,15 @@ func (d *Dashboard) submit(w http.ResponseWriter, r *http.Request, input string)
 }
 
 // first returns the first event of an operation.
-func (d *Dashboard) first(ctx context.Context, id string, command client.Command) (op device.Operation, err error) {
+func (d *Dashboard) first(ctx context.Context, id string, command client.Command) (first device.Event, err error) {
 	s, err := d.client.Submit(ctx, id, command)
 	if err != nil {
-		return op, err
+		return first, err
 	}
-	for op, err = range s.Events(ctx) {
+	for first, err = range s.Events(ctx) {
 		break
 	}
-	return op, err
+	return first, err
 }
 
 // readCommand reads a request's body, or refuses it.

@@ -30,6 +30,19 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	return json.Marshal(event)
 }
 
+// UnmarshalJSON reads an event as it is published. It has no sequence number there.
+func (e *Event) UnmarshalJSON(text []byte) error {
+	event := struct {
+		Operation
+		Durable bool `json:"durable"`
+	}{Durable: true}
+	if err := json.Unmarshal(text, &event); err != nil {
+		return err
+	}
+	*e = Event{Operation: event.Operation, Durable: event.Durable}
+	return nil
+}
+
 const (
 	// spareEvents is how many events are kept for a broker that is away, besides the ends of all operations
 	// that may wait.

@@ -48,9 +48,9 @@ func newAnnouncement(d discovery) *announcement {
 func (a *announcement) listen(ctx context.Context, client paho.Client) error {
 	var err error
 	if a.discovery.prefix != "" {
-		err = session.Subscribe(ctx, client, a.discovery.birth(), a.birth)
+		err = session.Subscribe(ctx, client, a.birth, a.discovery.birth())
 	}
-	return errors.Join(err, session.Subscribe(ctx, client, "+"+a.discovery.below(), a.earlier))
+	return errors.Join(err, session.Subscribe(ctx, client, a.earlier, "+"+a.discovery.below()))
 }
 
 // birth handles what Home Assistant says of itself.

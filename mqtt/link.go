@@ -119,7 +119,7 @@ func (l *Link) stopSession(ctx context.Context, client paho.Client, present bool
 	if !present { // and with it a stop may be gone
 		l.device.StopMissed()
 	}
-	if err := session.Subscribe(ctx, client, l.topics.Set(device.StopOperation), l.pressed(stopWay)); err != nil {
+	if err := session.Subscribe(ctx, client, l.pressed(stopWay), l.topics.Set(device.StopOperation)); err != nil {
 		return err
 	}
 	up()
@@ -166,7 +166,7 @@ func (l *Link) commandSession(ctx context.Context, client paho.Client, _ bool, u
 func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up func()) error {
 	for _, input := range l.topics.inputs() {
 		subject := "input " + input
-		switch err := session.Subscribe(ctx, client, input, l.received); {
+		switch err := session.Subscribe(ctx, client, l.received, input); {
 		case errors.Is(err, session.ErrRefused):
 			l.log.Error("no commands will come", "error", err)
 			l.device.Warn(subject, err.Error())
@@ -177,11 +177,12 @@ func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up f
 		}
 	}
 	// The will of a connection that the broker has only now found dead can come after our online.
-	err := session.Subscribe(ctx, client, l.topics.Availability(), func(_ paho.Client, m paho.Message) {
+	offline := func(_ paho.Client, m paho.Message) {
 		if string(m.Payload()) != Online && !m.Retained() {
 			p.reassert()
 		}
-	})
+	}
+	err := session.Subscribe(ctx, client, offline, l.topics.Availability())
 	if err != nil && !errors.Is(err, session.ErrRefused) {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -123,9 +124,14 @@ func (c *Connection) once(ctx context.Context, up func()) error {
 	return err
 }
 
-// Subscribe returns once the broker has confirmed the subscription, or with [ErrRefused].
-func Subscribe(ctx context.Context, client paho.Client, topic string, handler paho.MessageHandler) error {
-	token := client.Subscribe(topic, 1, handler).(*paho.SubscribeToken)
+// Subscribe returns once the broker has confirmed the subscriptions, with QoS 1, or with [ErrRefused].
+func Subscribe(ctx context.Context, client paho.Client, handler paho.MessageHandler, topics ...string) error {
+	filters := make(map[string]byte, len(topics))
+	for _, topic := range topics {
+		filters[topic] = 1
+	}
+	all := strings.Join(topics, ", ")
+	token := client.SubscribeMultiple(filters, handler).(*paho.SubscribeToken)
 	timeout := time.NewTimer(subscribeTimeout)
 	defer timeout.Stop()
 	select {
@@ -133,13 +139,15 @@ func Subscribe(ctx context.Context, client paho.Client, topic string, handler pa
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-timeout.C:
-		return fmt.Errorf("the broker did not confirm the subscription to %s within %v", topic, subscribeTimeout)
+		return fmt.Errorf("the broker did not confirm the subscription to %s within %v", all, subscribeTimeout)
 	}
 	if err := token.Error(); err != nil {
-		return fmt.Errorf("subscribe to %s: %w", topic, err)
+		return fmt.Errorf("subscribe to %s: %w", all, err)
 	}
-	if token.Result()[topic] == subscriptionRefused {
-		return fmt.Errorf("subscribe to %s: %w", topic, ErrRefused)
+	for topic, code := range token.Result() {
+		if code == subscriptionRefused {
+			return fmt.Errorf("subscribe to %s: %w", topic, ErrRefused)
+		}
 	}
 	return nil
 }
