@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 
 	mochi "github.com/mochi-mqtt/server/v2"
@@ -26,7 +27,7 @@ func Listen(address string) (*Broker, error) {
 		return nil, fmt.Errorf("the broker cannot listen: %w", err)
 	}
 	server := mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler)})
-	if err := server.AddHook(new(allowAll), nil); err != nil {
+	if err := server.AddHook(&admission{server: server}, nil); err != nil {
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}
 	if err := server.AddListener(&door{Net: listeners.NewNet("tcp", listener), conns: make(map[net.Conn]bool)}); err != nil {
@@ -97,15 +98,49 @@ func (d *door) leave(conn net.Conn) {
 	d.inside.Done()
 }
 
-// allowAll is the hook that admits every client to every topic.
-type allowAll struct{ mochi.HookBase }
-
-func (allowAll) ID() string { return "allow-all" }
-
-func (allowAll) Provides(event byte) bool {
-	return event == mochi.OnConnectAuthenticate || event == mochi.OnACLCheck
+// admission is the hook that admits every client to every topic. It also sends what is retained to those who subscribe
+// with wildcards, as the server's own way to look for it has a data race with what is published meanwhile.
+type admission struct {
+	mochi.HookBase
+	server *mochi.Server
 }
 
-func (allowAll) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
+func (*admission) ID() string { return "admission" }
 
-func (allowAll) OnACLCheck(*mochi.Client, string, bool) bool { return true }
+func (*admission) Provides(event byte) bool {
+	return event == mochi.OnConnectAuthenticate || event == mochi.OnACLCheck || event == mochi.OnSubscribe || event == mochi.OnSubscribed
+}
+
+func (*admission) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
+
+func (*admission) OnACLCheck(*mochi.Client, string, bool) bool { return true }
+
+// retainNone has the server send nothing retained for a subscription (MQTT 5.0, 3.8.3.1, Retain Handling).
+const retainNone = 2
+
+// OnSubscribe leaves the subscriptions with wildcards to OnSubscribed.
+func (*admission) OnSubscribe(_ *mochi.Client, pk packets.Packet) packets.Packet {
+	for i, sub := range pk.Filters {
+		if strings.ContainsAny(sub.Filter, "+#") && sub.RetainHandling == 0 {
+			pk.Filters[i].RetainHandling = retainNone
+		}
+	}
+	return pk
+}
+
+// OnSubscribed sends what is retained, with QoS 0.
+func (a *admission) OnSubscribed(c *mochi.Client, pk packets.Packet, _ []byte) {
+	wanted := mochi.NewTopicsIndex()
+	for _, sub := range pk.Filters {
+		if sub.RetainHandling == retainNone {
+			wanted.Subscribe(c.ID, sub)
+		}
+	}
+	for topic, message := range a.server.Topics.Retained.GetAll() {
+		if len(wanted.Subscribers(topic).Subscriptions) > 0 {
+			message = message.Copy(false)
+			message.FixedHeader.Qos = 0
+			_ = c.WritePacket(message) // else the connection has ended
+		}
+	}
+}
