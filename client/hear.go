@@ -11,14 +11,16 @@ import (
 // maxOpen is how many submissions are remembered that have not ended.
 const maxOpen = 1000
 
-// remember has the client listen for the events of a submission. Of one that was given up for newer ones the device is
-// asked again.
+// remember has the client listen for the events of a submission. Of one that was given up for newer ones, as nobody
+// waited for it, the device is asked again.
 func (c *Client) remember(s *Submission) {
 	if s.remembered {
 		return
 	}
-	if len(c.open) == maxOpen {
-		c.forget(c.open[0])
+	if len(c.open) >= maxOpen {
+		if idle := slices.IndexFunc(c.open, func(s *Submission) bool { return s.waiting == 0 }); idle >= 0 {
+			c.forget(c.open[idle])
+		}
 	}
 	c.open = append(c.open, s)
 	s.remembered, s.heard = true, 0
@@ -29,8 +31,8 @@ func (c *Client) forget(s *Submission) {
 	s.remembered = false
 }
 
-// hear takes from a message what it says of the submissions: from the events, and from what is retained when it comes
-// with a subscription, as events may have been missed before.
+// hear takes from a message what it says of the submissions. The first event of each is the answer to it; of what was
+// accepted what is retained tells, too, as events may have been missed.
 func (c *Client) hear(m Message) {
 	switch {
 	case m.Topic == Availability:
@@ -38,18 +40,28 @@ func (c *Client) hear(m Message) {
 			c.unhear(m.Device)
 		}
 		c.broadcast()
-		return
-	case len(c.open) == 0, m.Topic != Operation && !m.Retained: // what is retained repeats what the events have said
-		return
-	}
-	switch m.Topic {
-	case Operation:
-		c.hearOf(m, decode[device.Event](m))
-	case History, Queue:
-		c.hearOf(m, decode[[]device.Event](m)...)
-	case State:
+	case len(c.open) == 0:
+	case m.Topic == Operation:
+		c.hearOf(m.Device, true, decode[device.Event](m))
+	case m.Topic == History && !m.Retained:
+		c.miss(m)
+	case m.Topic == History, m.Topic == Queue && m.Retained:
+		c.hearOf(m.Device, false, decode[[]device.Event](m)...)
+	case m.Topic == State && m.Retained:
 		if op := decode[device.Snapshot](m).Operation; op != nil {
-			c.hearOf(m, device.Event{Operation: *op, Durable: true})
+			c.hearOf(m.Device, false, device.Event{Operation: *op, Durable: true})
+		}
+	}
+}
+
+// miss looks for ends whose event has not come yet. A broker may drop it for a client that is slow.
+func (c *Client) miss(history Message) {
+	for _, e := range decode[[]device.Event](history) {
+		for _, s := range c.open {
+			if s.Device == history.Device && len(s.events) > 0 && s.is(e.Operation) && s.missed.IsZero() {
+				s.heard, s.missed = 0, history.Received
+				c.broadcast()
+			}
 		}
 	}
 }
@@ -69,11 +81,12 @@ func decode[T any](m Message) (v T) {
 	return v
 }
 
-// hearOf adds to the submissions what a message says of their operations.
-func (c *Client) hearOf(m Message, events ...device.Event) {
+// hearOf adds to the submissions what a message says of their operations. Answers are what devices say when they are
+// asked.
+func (c *Client) hearOf(id string, answers bool, events ...device.Event) {
 	for _, e := range events {
 		for _, s := range slices.Clone(c.open) {
-			if s.Device == m.Device && s.is(e.Operation, m.Retained) {
+			if s.Device == id && s.is(e.Operation) && (len(s.events) > 0 || answers && s.sentIn > 0) {
 				c.add(s, e)
 			}
 		}
@@ -81,17 +94,17 @@ func (c *Client) hearOf(m Message, events ...device.Event) {
 }
 
 // add adds an event to a submission, unless it is a copy. What was accepted is rejected only by a device that has
-// forgotten it and is asked again; else that is the answer to another command with the same id.
+// forgotten it and is asked again; else that is the answer to another command with the same id, or to none at all.
 func (c *Client) add(s *Submission, e device.Event) {
 	op := e.Operation
-	if op.State == device.Rejected && len(s.events) > 0 && (s.heard == c.session || code(op) == device.CodeDuplicateID) {
+	if op.State == device.Rejected && len(s.events) > 0 && (s.heard == c.session || code(op) == device.CodeDuplicateID || code(op) == device.CodeQueueFull) {
 		return
 	}
 	if e.Durable {
 		s.heard = c.session
 	}
-	if s.ID == "" { // until Submit returns
-		s.ID = op.ID
+	if len(s.events) == 0 {
+		s.ID, s.total = op.ID, c.total(s.Device)
 	}
 	if !slices.ContainsFunc(s.events, func(e device.Event) bool {
 		return e.Operation.State == op.State && e.Operation.Attempt == op.Attempt
@@ -105,12 +118,12 @@ func (c *Client) add(s *Submission, e device.Event) {
 }
 
 // is reports whether the operation is that of the submission. A cancel is known by what it cancels, until its answer
-// tells its id; an earlier one of the same may be retained.
-func (s *Submission) is(op device.Operation, retained bool) bool {
+// tells its id.
+func (s *Submission) is(op device.Operation) bool {
 	if s.ID != "" {
 		return op.ID == s.ID
 	}
-	return !retained && op.Name == device.CancelOperation && op.Parameters.Target != nil && *op.Parameters.Target == s.cancels
+	return op.Name == s.name && op.Parameters.Target != nil && *op.Parameters.Target == s.cancels
 }
 
 // code is why an operation has not been completed.

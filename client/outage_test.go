@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/plate-resort/plate-resort/client"
-	"github.com/plate-resort/plate-resort/client/clienttest"
 	"github.com/plate-resort/plate-resort/device"
 )
 
@@ -32,6 +31,7 @@ func (l *lab) onTheBroker(do func(other *client.Client)) {
 }
 
 func TestAnEndThatWasMissedIsReadFromTheHistory(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	commands := l.commands()
 	move := l.submit(hotel("B"))
@@ -54,57 +54,69 @@ func TestAnEndThatWasMissedIsReadFromTheHistory(t *testing.T) {
 	}
 }
 
-func TestOfWhatTheHistoryHasNoMoreTheDeviceIsAsked(t *testing.T) {
-	l := newLab(t)
-	move := l.submit(hotel("B"))
-	l.untilMove(1)
-	l.away(func() {
-		l.onTheBroker(func(other *client.Client) {
-			l.Motor.Moves()[0].Arrive()
-			for range 30 { // the history has 20
-				s, err := other.Submit(within(t), "lab", client.Command{Input: "refresh"})
-				if err != nil {
-					t.Fatal(err)
-				}
-				completed(t, s)
-			}
-		})
-	})
-	if end := completed(t, move); end.Result.Hotel != "B" || len(l.Motor.Moves()) != 1 {
-		t.Errorf("it ended as %+v, after %d moves", end, len(l.Motor.Moves()))
-	}
-}
-
-func TestWhatIsStillOnItsWayIsNotSentAgain(t *testing.T) {
+// The history has 20 operations, and what runs and waits is shown, too.
+func TestOnlyOfWhatIsNotShownTheDeviceIsAsked(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	commands := l.commands()
-	running, waiting := l.submit(hotel("B")), l.submit(hotel("C"))
-	ended := make(chan device.State, 2)
+	over, running, waiting := l.submit(hotel("B")), l.submit(hotel("C")), l.submit(hotel("D"))
+	l.untilMove(1)
+	l.away(func() { l.onTheBroker(func(other *client.Client) { l.endUnheard(other, 25) }) })
+	ended := make(chan device.Operation, 2)
 	for _, s := range []*client.Submission{running, waiting} {
 		go func() {
 			op, _ := s.Wait(within(t)) // its state is what counts
-			ended <- op.State
+			ended <- op
 		}()
 	}
-	l.away(func() {})
-	l.submit(client.Command{Input: "speed", Fields: map[string]any{"speed": 30}}) // and what would be sent again goes before it
-	l.arrive(1)
+	completed(t, over) // it was asked for when the others would have been
+	if n := commands(); n != 4 || len(l.Motor.Moves()) != 2 {
+		t.Errorf("there were %d commands and %d moves, want 4 and 2", n, len(l.Motor.Moves()))
+	}
 	l.arrive(2)
+	l.arrive(3)
 	for range 2 {
-		if state := <-ended; state != device.Completed {
-			t.Errorf("it was %s in the end", state)
+		if op := <-ended; op.State != device.Completed {
+			t.Errorf("it was %s in the end", op.State)
 		}
 	}
-	if n := commands(); n != 3 {
-		t.Errorf("there were %d commands, want 3", n)
+}
+
+// endUnheard ends the first move, and has the device do so many other operations then.
+func (l *lab) endUnheard(other *client.Client, operations int) {
+	l.t.Helper()
+	l.Motor.Moves()[0].Arrive()
+	for range operations {
+		s, err := other.Submit(within(l.t), "lab", client.Command{Input: "speed", Fields: map[string]any{"speed": 30}})
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		completed(l.t, s)
+	}
+}
+
+// The device knows the latest 1,000 operations. It would carry out an older one again.
+func TestOfWhatTheDeviceMayHaveForgottenItIsNotAsked(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	commands := l.commands()
+	move := l.submit(hotel("B"))
+	l.untilMove(1)
+	l.away(func() { l.onTheBroker(func(other *client.Client) { l.endUnheard(other, 500) }) })
+	if _, err := move.Wait(within(t)); !errors.Is(err, client.ErrForgotten) {
+		t.Errorf("the wait ended with %v", err)
+	}
+	if n := commands(); n != 1 || len(l.Motor.Moves()) != 1 {
+		t.Errorf("there were %d commands and %d moves, want one", n, len(l.Motor.Moves()))
 	}
 }
 
 func TestWhatIsSubmittedWithoutABrokerIsSentWhenItIsBack(t *testing.T) {
-	broker := clienttest.Listen(t, "127.0.0.1:0")
+	t.Parallel()
+	broker := listen(t, "127.0.0.1:0")
 	address := broker.Addr().String()
-	d := clienttest.Run(t, address, "lab")
-	l := &lab{t: t, address: address, client: dial(t, address), Device: d}
+	d := runDevice(t, address, "lab")
+	l := &lab{t: t, address: address, client: dial(t, address), runningDevice: d}
 	l.watch = l.client.Watch(t.Context())
 	l.until(client.Availability, "online")
 	broker.Close()
@@ -117,32 +129,120 @@ func TestWhatIsSubmittedWithoutABrokerIsSentWhenItIsBack(t *testing.T) {
 		}
 		accepted <- err
 	}()
-	clienttest.Listen(t, address) // which has forgotten the device, until it is back
+	listen(t, address) // which has forgotten the device, until it is back
 	if err := <-accepted; err != nil {
 		t.Error(err)
 	}
 }
 
 func TestACancelIsNotSentAgain(t *testing.T) {
-	address := clienttest.Listen(t, "127.0.0.1:0").Addr().String()
+	t.Parallel()
+	address := listen(t, "127.0.0.1:0").Addr().String()
 	script := newScript(t, address)
-	relay := clienttest.NewRelay(t, address)
+	relay := newRelay(t, address)
 	l := &lab{t: t, relay: relay, client: dial(t, relay.Address(), "lab")}
 	l.watch = l.client.Watch(t.Context())
 	l.untilConnected(true)
-	answer := make(chan error)
-	go func() {
-		_, err := l.client.Submit(within(t), "lab", client.Command{Input: "cancel", Fields: map[string]any{"id": "all"}})
-		answer <- err
-	}()
-	script.next()
-	l.away(func() {})
-	if err := <-answer; !errors.Is(err, client.ErrUnanswered) {
-		t.Errorf("it ended with %v", err)
+	for name, lose := range map[string]func(){
+		"the connection is lost": func() { l.away(func() {}) },
+		"the device is lost":     func() { script.publish("availability", "offline", true) },
+	} {
+		answer := make(chan error)
+		go func() {
+			_, err := l.client.Submit(within(t), "lab", client.Command{Input: "cancel", Fields: map[string]any{"id": "all"}})
+			answer <- err
+		}()
+		script.next()
+		lose()
+		if err := <-answer; !errors.Is(err, client.ErrUnanswered) {
+			t.Errorf("when %s, it ended with %v", name, err)
+		}
+		for _, availability := range []string{"offline", "online"} {
+			script.publish("availability", availability, true)
+			l.until(client.Availability, availability)
+		}
 	}
 }
 
-func TestADeviceThatRestartsIsWaitedFor(t *testing.T) {
+func TestADeviceThatGoesAwayBeforeItAnswersMayHaveTheCommand(t *testing.T) {
+	t.Parallel()
+	address := listen(t, "127.0.0.1:0").Addr().String()
+	script := newScript(t, address)
+	c := dial(t, address, "lab")
+	for _, returns := range []bool{true, false} {
+		answer := make(chan error)
+		go func() {
+			s, err := c.Submit(within(t), "lab", hotel("B"))
+			if err == nil {
+				_, err = s.Wait(within(t))
+			}
+			answer <- err
+		}()
+		id := script.nextID()
+		script.publish("availability", "offline", true)
+		if !returns {
+			if err := <-answer; !errors.Is(err, client.ErrUnanswered) {
+				t.Errorf("it ended with %v", err)
+			}
+			return
+		}
+		script.publish("availability", "online", true)
+		if again := script.nextID(); again != id {
+			t.Errorf("it was sent as %s, and again as %s", id, again)
+		}
+		script.say(id, device.Completed)
+		if err := <-answer; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A broker may drop an event for a client that is slow.
+func TestForAnEventThatIsMissingTheDeviceIsAsked(t *testing.T) {
+	t.Parallel()
+	address := listen(t, "127.0.0.1:0").Addr().String()
+	script := newScript(t, address)
+	c := dial(t, address, "lab")
+	ended := make(chan error)
+	go func() {
+		s, err := c.Submit(within(t), "lab", hotel("B"))
+		if err == nil {
+			_, err = s.Wait(within(t))
+		}
+		ended <- err
+	}()
+	id := script.nextID()
+	script.say(id, device.Queued)
+	script.publish("history", `[{"id": "`+id+`", "operation": "hotel", "state": "completed", "attempt": 1}]`, true)
+	if again := script.nextID(); again != id {
+		t.Errorf("it was sent as %s, and again as %s", id, again)
+	}
+	script.say(id, device.Completed)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnOldOperationWithTheSameIDIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	address := listen(t, "127.0.0.1:0").Addr().String()
+	script := newScript(t, address)
+	script.publish("history", `[{"id": "mine", "operation": "hotel", "state": "completed", "attempt": 1}]`, true)
+	c := dial(t, address, "lab")
+	answer := make(chan error)
+	go func() {
+		command := hotel("C")
+		command.ID = "mine"
+		_, err := c.Submit(within(t), "lab", command)
+		answer <- err
+	}()
+	script.nextID()
+	script.reject("mine", device.CodeDuplicateID)
+	expectCode(t, <-answer, device.Rejected, device.CodeDuplicateID)
+}
+
+func TestADeviceThatEndsSaysWhatItInterrupts(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	move := l.submit(hotel("B"))
 	l.Stop()
@@ -152,6 +252,7 @@ func TestADeviceThatRestartsIsWaitedFor(t *testing.T) {
 
 // A device whose disk has failed forgets what it has accepted when it is started again.
 func TestADeviceThatHasForgottenIsAskedAgain(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		end  func(lab *script, id string)
 		want func(t *testing.T, end device.Operation, err error)
@@ -175,7 +276,7 @@ func TestADeviceThatHasForgottenIsAskedAgain(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			address := clienttest.Listen(t, "127.0.0.1:0").Addr().String()
+			address := listen(t, "127.0.0.1:0").Addr().String()
 			lab := newScript(t, address)
 			c := dial(t, address, "lab")
 			accepted := make(chan *client.Submission)
@@ -206,7 +307,8 @@ func TestADeviceThatHasForgottenIsAskedAgain(t *testing.T) {
 }
 
 func TestWhatIsNotDurableIsSentAgain(t *testing.T) {
-	address := clienttest.Listen(t, "127.0.0.1:0").Addr().String()
+	t.Parallel()
+	address := listen(t, "127.0.0.1:0").Addr().String()
 	lab := newScript(t, address)
 	c := dial(t, address, "lab")
 	ended := make(chan error)
@@ -217,14 +319,11 @@ func TestWhatIsNotDurableIsSentAgain(t *testing.T) {
 		}
 		ended <- err
 	}()
-	var sent struct{ ID string }
-	if err := json.Unmarshal(lab.next().Payload(), &sent); err != nil {
-		t.Fatal(err)
-	}
-	lab.publish("operation", `{"id": "`+sent.ID+`", "operation": "hotel", "state": "queued", "attempt": 1, "durable": false}`, false)
+	id := lab.nextID()
+	lab.publish("operation", `{"id": "`+id+`", "operation": "hotel", "state": "queued", "attempt": 1, "durable": false}`, false)
 	lab.next()
-	lab.say(sent.ID, device.Queued)
-	lab.say(sent.ID, device.Completed)
+	lab.say(id, device.Queued)
+	lab.say(id, device.Completed)
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}

@@ -12,7 +12,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/plate-resort/plate-resort/client"
-	"github.com/plate-resort/plate-resort/client/clienttest"
 	"github.com/plate-resort/plate-resort/device"
 	"github.com/plate-resort/plate-resort/mqtt/session"
 )
@@ -45,21 +44,21 @@ func dial(t *testing.T, address string, devices ...string) *client.Client {
 
 // A lab is a device on a broker, and a client that reaches it over a relay.
 type lab struct {
-	*clienttest.Device
+	*runningDevice
 	t       *testing.T
 	address string
-	relay   *clienttest.Relay
+	relay   *relay
 	client  *client.Client
 	watch   <-chan client.Message
 }
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	address := clienttest.Listen(t, "127.0.0.1:0").Addr().String()
-	relay := clienttest.NewRelay(t, address)
+	address := listen(t, "127.0.0.1:0").Addr().String()
+	relay := newRelay(t, address)
 	l := &lab{t: t, address: address, relay: relay, client: dial(t, relay.Address(), "lab")}
 	l.watch = l.client.Watch(t.Context())
-	l.Device = clienttest.Run(t, address, "lab")
+	l.runningDevice = runDevice(t, address, "lab")
 	for ready, online := false, false; !ready || !online; {
 		m := l.next()
 		var s device.Snapshot
@@ -194,10 +193,11 @@ func await(t *testing.T, token paho.Token) {
 	}
 }
 
-// commands listens on the inputs of the device, and returns what counts the commands so far, once: all of the client's.
+// commands listens on the inputs of the device, and returns what counts the commands for a hotel so far, once: all of the
+// client's.
 func (l *lab) commands() func() int {
 	l.t.Helper()
-	topics := make(chan string, 100)
+	topics := make(chan string, 1000)
 	observer := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + l.address))
 	l.t.Cleanup(func() { observer.Disconnect(100) })
 	await(l.t, observer.Connect())
@@ -208,10 +208,12 @@ func (l *lab) commands() func() int {
 		for {
 			select {
 			case topic := <-topics:
-				if topic == "plate-resort/lab/refresh/set" {
+				switch topic {
+				case "plate-resort/lab/refresh/set":
 					return n
+				case "plate-resort/lab/hotel/set":
+					n++
 				}
-				n++
 			case <-time.After(patience):
 				l.t.Fatal("nothing more came")
 			}
@@ -251,6 +253,16 @@ func (s *script) next() paho.Message {
 		s.t.Fatal("no command came")
 		return nil
 	}
+}
+
+// nextID is the id of the next command.
+func (s *script) nextID() string {
+	s.t.Helper()
+	var sent struct{ ID string }
+	if err := json.Unmarshal(s.next().Payload(), &sent); err != nil {
+		s.t.Fatal(err)
+	}
+	return sent.ID
 }
 
 // say publishes an event of the operation with that id.

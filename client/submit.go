@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/oklog/ulid/v2"
 
 	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/device/payload"
 	"github.com/plate-resort/plate-resort/mqtt"
 )
 
@@ -21,30 +23,23 @@ type Command struct {
 	Input string
 	// Fields are those of the payload in JSON, as the README lists them, but for id.
 	Fields map[string]any
-	// ID is the operation's; the same id again is the same operation. "" has the client make one. A cancel has none:
-	// its field id is the operation to cancel.
+	// ID is the operation's, 1 to 64 printable characters; the same id again is the same operation. "" has the client
+	// make one. A stop always has one that the client makes, and a cancel none: its field id, a string, is the operation
+	// to cancel, or "all".
 	ID string
 }
 
-const (
-	// resendInterval is how long an answer may take before the command is sent again.
-	resendInterval = 2 * time.Second
-	// publishTimeout bounds the wait for the broker's acknowledgement.
-	publishTimeout = 5 * time.Second
-	// retainedPatience is how long the broker may take for what it retains of a device.
-	retainedPatience = time.Second
-	// returnPatience is how long a device may take to come back to a broker that was away.
-	returnPatience = 5 * time.Second
-)
-
-// What prevents a submission, besides an [OperationError].
+// What prevents a submission or a wait, besides an [OperationError].
 var (
 	// ErrUnknown means that the broker has never heard of the device.
 	ErrUnknown = errors.New("is not known to the broker")
-	// ErrOffline means that the device is away. What is sent to it is lost, except a stop, which it obeys on return.
+	// ErrOffline means that the device is away. Nothing was sent, except a stop, which the device obeys on return.
 	ErrOffline = errors.New("is offline")
-	// ErrUnanswered means that a cancel may have been lost: it has no id, so it is not sent again.
-	ErrUnanswered = errors.New("the connection to the broker was lost before the answer came")
+	// ErrUnanswered means that the command was sent and no answer has come: the device may have it all the same.
+	ErrUnanswered = errors.New("has not answered; it may have the command all the same")
+	// ErrForgotten means that an operation was accepted, and that its end cannot be learned any more without the risk
+	// that the device does it again.
+	ErrForgotten = errors.New("has accepted the operation, but does not show any more what has become of it")
 )
 
 // An OperationError is an operation that was rejected, or has ended other than completed. Its Error says why.
@@ -63,47 +58,33 @@ type Submission struct {
 	Device string // the device's id
 
 	client  *Client
-	cancels string // the operation to cancel; "" of all others
-	stops   bool
+	name    device.Name
+	cancels string // the operation to cancel
 	topic   string
 	payload []byte
 
 	// The client's lock guards what follows.
-	events []device.Event // each change of state once
-	sent   time.Time      // for the last time
-	sentIn int            // in which session
-	heard  int            // the last session with a receipt, if the device has been there since; else 0
-	// remembered says that the client listens for its events.
-	remembered bool
+	events     []device.Event // each change of state once
+	asked      time.Time      // when it was sent for the first time in this session
+	sent       time.Time      // when it was sent for the last time
+	sentIn     int            // in which session; 0 is none
+	heard      int            // the last session with a receipt, if the device has been there since; else 0
+	missed     time.Time      // when the history had its end, of which the event had not come
+	total      uint64         // the operations of the device that had ended when it was accepted
+	remembered bool           // the client listens for its events
+	waiting    int            // how many wait for them
 }
 
 // Submit sends a command to a device, and returns when the device has answered that it was accepted: then the
-// operation is carried out, whatever becomes of the client; or of the device, unless the first event is not durable.
-// While there is no answer it is sent again, with the same id, also over the loss of the connection, until ctx ends. The
-// error is an [OperationError] when the device rejects it, or [ErrOffline] or [ErrUnknown]. A stop is sent at once,
-// whether the device is there or not.
+// operation is carried out, whatever becomes of the client; or of the device, if its first event is durable.
+// While there is no answer it is sent again, with the same id, also over the loss of the connection, until ctx ends or
+// a device that is there has not answered for 10 s. The error is an [OperationError] when the device rejects it, or
+// [ErrUnanswered], [ErrOffline] or [ErrUnknown]. A stop is sent at once, whether the device is there or not.
 //
-// A client remembers a submission until its end, waited for or not, and 1,000 at most, the newest.
+// A client remembers a submission until its end, and 1,000 at most that nobody waits for, the newest.
 func (c *Client) Submit(ctx context.Context, deviceID string, command Command) (*Submission, error) {
-	s := &Submission{
-		ID: command.ID, Device: deviceID, client: c,
-		topic: mqtt.NewTopics(c.config.BaseTopic, deviceID).Set(device.Name(command.Input)),
-		stops: command.Input == string(device.StopOperation),
-	}
-	fields := maps.Clone(command.Fields)
-	if fields == nil {
-		fields = make(map[string]any)
-	}
-	if command.Input == string(device.CancelOperation) {
-		s.cancels, _ = fields["id"].(string)
-	} else {
-		if s.ID == "" {
-			s.ID = ulid.Make().String()
-		}
-		fields["id"] = s.ID
-	}
-	var err error
-	if s.payload, err = json.Marshal(fields); err != nil {
+	s, err := c.newSubmission(deviceID, command)
+	if err != nil {
 		return nil, err
 	}
 	first, err := s.event(ctx, 0)
@@ -114,14 +95,61 @@ func (c *Client) Submit(ctx context.Context, deviceID string, command Command) (
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.forget(s)
+		if s.sentIn > 0 && ctx.Err() != nil {
+			err = fmt.Errorf("device %s %w: %w", s.Device, ErrUnanswered, err)
+		}
 		return nil, err
 	}
 	return s, nil
 }
 
+// newSubmission checks a command, as far as one that is wrong could not be told from others, or be answered.
+func (c *Client) newSubmission(deviceID string, command Command) (*Submission, error) {
+	if !mqtt.DeviceIDPattern.MatchString(deviceID) {
+		return nil, fmt.Errorf("%q is no id of a device: small letters, digits, - and _, beginning with a letter or digit, up to 64", deviceID)
+	}
+	if len(c.config.Devices) > 0 && !slices.Contains(c.config.Devices, deviceID) {
+		return nil, fmt.Errorf("device %s is none of this client's, which are %v", deviceID, c.config.Devices)
+	}
+	s := &Submission{
+		ID: command.ID, Device: deviceID, client: c, name: device.Name(command.Input),
+		topic: mqtt.NewTopics(c.config.BaseTopic, deviceID).Set(device.Name(command.Input)),
+	}
+	fields := maps.Clone(command.Fields)
+	if fields == nil {
+		fields = make(map[string]any)
+	}
+	switch s.name {
+	case device.CancelOperation:
+		s.ID = ""
+		if s.cancels, _ = fields["id"].(string); s.cancels == "" {
+			return nil, errors.New(`a cancel needs the field id, a string: that of an operation, or "all"`)
+		}
+	case device.StopOperation:
+		s.ID = ""
+		fallthrough
+	default:
+		if s.ID == "" {
+			s.ID = ulid.Make().String()
+		}
+		raw, err := json.Marshal(s.ID)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := payload.ID(raw); err != nil {
+			return nil, err
+		}
+		fields["id"] = s.ID
+	}
+	var err error
+	s.payload, err = json.Marshal(fields)
+	return s, err
+}
+
 // Wait follows the operation to its end, and returns it. The error is an [OperationError] unless it is completed.
-// While the broker or the device is away it goes on, until ctx ends; a device that comes back, or has accepted the
-// operation but could not store it, is sent the command again, with the same id.
+// While the broker or the device is away it goes on, until ctx ends. A device that comes back, or could not store the
+// operation, is asked for it by sending the command again, with the same id; if it has done too much else meanwhile to
+// know that id for sure, the error is [ErrForgotten].
 func (s *Submission) Wait(ctx context.Context) (device.Operation, error) {
 	var last device.Operation
 	for e, err := range s.Events(ctx) {
@@ -152,89 +180,48 @@ func (s *Submission) Events(ctx context.Context) iter.Seq2[device.Event, error] 
 // event returns event number n of the operation, from 0 on. It sends the command whenever it is due.
 func (s *Submission) event(ctx context.Context, n int) (device.Event, error) {
 	c := s.client
-	for {
-		c.mu.Lock()
-		if n < len(s.events) {
-			e := s.events[n]
-			c.mu.Unlock()
-			return e, nil
-		}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.waiting++
+	defer func() { s.waiting-- }()
+	for n >= len(s.events) {
 		c.remember(s)
-		changed := c.changed
-		due, err := s.due(time.Now())
-		if err == nil && due == 0 {
-			s.sent, s.sentIn = time.Now(), c.session
-		}
-		connection := c.mqtt
-		c.mu.Unlock()
+		wait, err := s.due(time.Now())
 		if err != nil {
 			return device.Event{}, fmt.Errorf("device %s %w", s.Device, err)
 		}
-		if due == 0 {
-			token := connection.Publish(s.topic, 1, false, s.payload)
-			select {
-			case <-token.Done(): // an error ends the session, too
-			case <-time.After(publishTimeout):
-			case <-ctx.Done():
-				return device.Event{}, context.Cause(ctx)
-			}
-			continue
+		news := c.changed
+		if wait == 0 {
+			wait, news = publishTimeout, s.send()
 		}
+		c.mu.Unlock()
 		select {
-		case <-changed:
-		case <-after(due):
+		case <-news:
+		case <-after(wait):
 		case <-c.ended:
-			return device.Event{}, ErrClosed
+			err = ErrClosed
 		case <-ctx.Done():
-			return device.Event{}, context.Cause(ctx)
+			err = context.Cause(ctx)
+		}
+		c.mu.Lock()
+		if err != nil {
+			return device.Event{}, err
 		}
 	}
+	return s.events[n], nil
 }
 
-// never is a long time.
-const never = time.Duration(-1)
-
-func after(d time.Duration) <-chan time.Time {
-	if d == never {
-		return nil
+// send publishes the command. What it returns is closed when the broker has it, or the session has ended.
+func (s *Submission) send() chan struct{} {
+	now, session := time.Now(), s.client.session
+	if s.sentIn != session {
+		s.asked, s.sentIn = now, session
 	}
-	return time.After(d)
-}
-
-// due is how long it is until the command is to be sent, or looked at again; 0 is to be sent now. The error says why it
-// never will be.
-func (s *Submission) due(now time.Time) (time.Duration, error) {
-	c := s.client
-	if c.since.IsZero() || s.heard == c.session {
-		return never, nil
-	}
-	accepted := len(s.events) > 0
-	if s.ID == "" && s.sentIn > 0 { // a cancel
-		if s.sentIn < c.session {
-			return 0, ErrUnanswered
-		}
-		return never, nil
-	}
-	if s.stops && s.sentIn < c.session {
-		return 0, nil
-	}
-	connected := now.Sub(c.since)
-	switch availability, known := c.latest[s.Device][Availability]; {
-	case !known && connected < retainedPatience:
-		return retainedPatience - connected, nil
-	case known && string(availability.Payload) == mqtt.Online:
-	case accepted:
-		return never, nil // it will come back, and tell
-	case c.session > 1 && connected < returnPatience: // the broker was away, and the device may have been only thereby
-		return returnPatience - connected, nil
-	case !known:
-		return 0, ErrUnknown
-	default:
-		return 0, ErrOffline
-	}
-	wait := resendInterval - now.Sub(s.sent)
-	if accepted { // what is retained may tell of it
-		wait = max(wait, resendInterval-connected)
-	}
-	return max(wait, 0), nil
+	s.sent = now
+	connection, done := s.client.mqtt, make(chan struct{})
+	go func() { // it takes as long as the connection is stuck
+		defer close(done)
+		connection.Publish(s.topic, 1, false, s.payload).WaitTimeout(publishTimeout)
+	}()
+	return done
 }

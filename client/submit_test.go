@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/plate-resort/plate-resort/client"
-	"github.com/plate-resort/plate-resort/client/clienttest"
 	"github.com/plate-resort/plate-resort/device"
 )
 
 func TestASubmissionIsFollowedToItsEnd(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	move := l.submit(hotel("B"))
 	l.arrive(1)
@@ -24,6 +25,7 @@ func TestASubmissionIsFollowedToItsEnd(t *testing.T) {
 }
 
 func TestWhatIsRefusedOrFailsIsATypedError(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	_, err := l.client.Submit(within(t), "lab", hotel("Z"))
 	expectCode(t, err, device.Rejected, device.CodeInvalidPayload)
@@ -42,6 +44,7 @@ func TestWhatIsRefusedOrFailsIsATypedError(t *testing.T) {
 }
 
 func TestTheSameIDIsTheSameOperation(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	command := hotel("B")
 	command.ID = "mine"
@@ -57,6 +60,7 @@ func TestTheSameIDIsTheSameOperation(t *testing.T) {
 }
 
 func TestADeviceThatIsAwayIsSaidToBe(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	if _, err := dial(t, l.address).Submit(within(t), "nobody", hotel("B")); !errors.Is(err, client.ErrUnknown) {
 		t.Errorf("of a device that nobody knows it says %v", err)
@@ -75,6 +79,7 @@ func TestADeviceThatIsAwayIsSaidToBe(t *testing.T) {
 }
 
 func TestAStopIsSentThoughTheDeviceIsAway(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.Stop()
 	l.until(client.Availability, "offline")
@@ -88,7 +93,8 @@ func TestAStopIsSentThoughTheDeviceIsAway(t *testing.T) {
 }
 
 func TestACommandIsSentAgainUntilTheDeviceAnswers(t *testing.T) {
-	address := clienttest.Listen(t, "127.0.0.1:0").Addr().String()
+	t.Parallel()
+	address := listen(t, "127.0.0.1:0").Addr().String()
 	lab := newScript(t, address)
 	c := dial(t, address, "lab")
 	answered := make(chan error)
@@ -117,7 +123,8 @@ func TestACommandIsSentAgainUntilTheDeviceAnswers(t *testing.T) {
 }
 
 func TestAReceiptIsEnough(t *testing.T) {
-	address := clienttest.Listen(t, "127.0.0.1:0").Addr().String()
+	t.Parallel()
+	address := listen(t, "127.0.0.1:0").Addr().String()
 	lab := newScript(t, address)
 	c := dial(t, address, "lab")
 	var all []*client.Submission
@@ -145,6 +152,7 @@ func TestAReceiptIsEnough(t *testing.T) {
 }
 
 func TestWhoStopsWaitingIsLetGo(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	move := l.submit(hotel("B"))
 	l.untilMove(1)
@@ -167,4 +175,33 @@ func TestWhoStopsWaitingIsLetGo(t *testing.T) {
 		t.Errorf("to a closed client, a submission ends with %v", err)
 	}
 	l.arrive(1)
+}
+
+func TestWhatCouldNotBeAnsweredIsNotSent(t *testing.T) {
+	t.Parallel()
+	address := listen(t, "127.0.0.1:0").Addr().String()
+	script := newScript(t, address)
+	c := dial(t, address, "lab")
+	long := hotel("B")
+	long.ID = strings.Repeat("x", 65)
+	for _, test := range []struct {
+		device  string
+		command client.Command
+		want    string
+	}{
+		{"lab", long, "1 to 64 printable characters"},
+		{"lab", client.Command{Input: "cancel"}, `a cancel needs the field id, a string: that of an operation, or "all"`},
+		{"lab", client.Command{Input: "cancel", Fields: map[string]any{"id": 1}}, "a cancel needs the field id"},
+		{"+", client.Command{Input: "stop"}, `"+" is no id of a device`},
+		{"other", hotel("B"), "device other is none of this client's, which are [lab]"},
+	} {
+		if _, err := c.Submit(within(t), test.device, test.command); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s %+v ends with %v, want %s", test.device, test.command, err, test.want)
+		}
+	}
+	stop := client.Command{Input: "stop", ID: long.ID, Fields: map[string]any{"id": long.ID}}
+	beside(t, func() { script.say(script.nextID(), device.Completed) })
+	if s, err := c.Submit(within(t), "lab", stop); err != nil || s.ID == long.ID {
+		t.Errorf("a stop with a bad id ended with %v", err)
+	}
 }

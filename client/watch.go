@@ -82,8 +82,8 @@ type watcher struct {
 // pass hands a message to every watcher.
 func (c *Client) pass(m Message) {
 	for w := range c.watchers {
-		if len(w.queue) == maxWaiting {
-			w.queue = w.queue[1:]
+		if over := len(w.queue) + 1 - maxWaiting; over > 0 {
+			w.queue = w.queue[over:]
 		}
 		w.queue = append(w.queue, m)
 		select {
@@ -96,25 +96,31 @@ func (c *Client) pass(m Message) {
 // pump passes on what is in the queue.
 func (c *Client) pump(ctx context.Context, w *watcher, messages chan<- Message) {
 	for {
-		c.mu.Lock()
-		waiting := w.queue
-		w.queue = nil
-		c.mu.Unlock()
-		for _, m := range waiting {
-			select {
-			case messages <- m:
-			case <-ctx.Done():
-				return
-			case <-c.ended:
-				return
-			}
+		m, ok := c.take(w)
+		next, added := messages, w.added
+		if ok {
+			added = nil
+		} else {
+			next = nil
 		}
 		select {
-		case <-w.added:
+		case next <- m:
+		case <-added:
 		case <-ctx.Done():
 			return
 		case <-c.ended:
 			return
 		}
 	}
+}
+
+// take takes the oldest message out of the queue, if there is one.
+func (c *Client) take(w *watcher) (m Message, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(w.queue) == 0 {
+		return m, false
+	}
+	m, w.queue = w.queue[0], w.queue[1:]
+	return m, true
 }

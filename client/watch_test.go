@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/plate-resort/plate-resort/client"
-	"github.com/plate-resort/plate-resort/client/clienttest"
 )
 
 func TestAWatchBeginsWithWhatIsRetained(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	watch := l.client.Watch(ctx)
@@ -32,11 +32,12 @@ func TestAWatchBeginsWithWhatIsRetained(t *testing.T) {
 }
 
 func TestAWatchOfAllDevices(t *testing.T) {
-	address := clienttest.Listen(t, "127.0.0.1:0").Addr().String()
+	t.Parallel()
+	address := listen(t, "127.0.0.1:0").Addr().String()
 	c := dial(t, address)
 	watch := c.Watch(t.Context())
-	clienttest.Run(t, address, "one")
-	clienttest.Run(t, address, "two")
+	runDevice(t, address, "one")
+	runDevice(t, address, "two")
 	online := map[string]bool{}
 	for len(online) < 2 {
 		if m := <-watch; m.Topic == client.Availability && string(m.Payload) == "online" {
@@ -46,13 +47,15 @@ func TestAWatchOfAllDevices(t *testing.T) {
 }
 
 func TestAWatchTellsThatTheBrokerIsAway(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.away(func() {})
 	l.until(client.Availability, "online") // again
 }
 
 func TestWhatWasClearedIsNotKept(t *testing.T) {
-	address := clienttest.Listen(t, "127.0.0.1:0").Addr().String()
+	t.Parallel()
+	address := listen(t, "127.0.0.1:0").Addr().String()
 	script := newScript(t, address)
 	l := &lab{t: t, client: dial(t, address)}
 	l.watch = l.client.Watch(t.Context())
@@ -77,7 +80,8 @@ func TestWhatWasClearedIsNotKept(t *testing.T) {
 }
 
 func TestWhoReadsSlowlyLosesTheOldest(t *testing.T) {
-	address := clienttest.Listen(t, "127.0.0.1:0").Addr().String()
+	t.Parallel()
+	address := listen(t, "127.0.0.1:0").Addr().String()
 	script := newScript(t, address)
 	l := &lab{t: t, client: dial(t, address)}
 	slow := l.client.Watch(t.Context())
@@ -105,8 +109,9 @@ func TestWhoReadsSlowlyLosesTheOldest(t *testing.T) {
 	}
 }
 
-func TestDialSaysThatThereIsNoBroker(t *testing.T) {
-	relay := clienttest.NewRelay(t, "127.0.0.1:0") // leads nowhere
+func TestWithoutABroker(t *testing.T) {
+	t.Parallel()
+	relay := newRelay(t, "127.0.0.1:0") // leads nowhere
 	if _, err := client.Dial(within(t), config(relay.Address())); err == nil {
 		t.Error("it says nothing")
 	}
@@ -115,13 +120,14 @@ func TestDialSaysThatThereIsNoBroker(t *testing.T) {
 	c := client.Start(config(relay.Address()))
 	defer c.Close()
 	if _, err := c.Submit(ctx, "lab", hotel("B")); err != context.DeadlineExceeded {
-		t.Errorf("a submission ends with %v", err)
+		t.Errorf("a submission that was not sent ends with %v", err)
 	}
 }
 
 func TestAClientMayBeThereBeforeTheBroker(t *testing.T) {
-	broker := clienttest.Listen(t, "127.0.0.1:0")
-	relay := clienttest.NewRelay(t, broker.Addr().String())
+	t.Parallel()
+	broker := listen(t, "127.0.0.1:0")
+	relay := newRelay(t, broker.Addr().String())
 	relay.Cut()
 	l := &lab{t: t, relay: relay, client: client.Start(config(relay.Address()))}
 	defer l.client.Close()

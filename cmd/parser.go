@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/mqtt"
 	"github.com/plate-resort/plate-resort/mqtt/session"
 )
 
@@ -87,7 +88,7 @@ func (p *parser) deviceID(e environment) string {
 	if slices.Contains(commonHosts, e.DeviceID) {
 		p.fault("DEVICE_ID", e.DeviceID, "set: many hosts have this name, and two devices with the same id throw each other out; choose one, such as lab1")
 	}
-	return p.match("DEVICE_ID", e.DeviceID, deviceIDPattern, "small letters, digits, - and _, beginning with a letter or digit")
+	return p.match("DEVICE_ID", e.DeviceID, mqtt.DeviceIDPattern, "up to 64 small letters, digits, - and _, beginning with a letter or digit")
 }
 
 func (p *parser) baseTopic(e environment) string {

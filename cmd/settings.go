@@ -221,7 +221,6 @@ func (e environment) parse() (settings, []error) {
 }
 
 var (
-	deviceIDPattern  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 	baseTopicPattern = regexp.MustCompile(`^[^/+#\s$\x00][^/+#\s\x00]*(/[^/+#\s\x00]+)*$`)
 	discoveryPattern = regexp.MustCompile("^$|" + baseTopicPattern.String())
 )

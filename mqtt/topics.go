@@ -1,10 +1,15 @@
 package mqtt
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/plate-resort/plate-resort/device"
 )
+
+// DeviceIDPattern matches what may be the id of a device: a level of a topic, and a part of client ids and of the names
+// in Home Assistant.
+var DeviceIDPattern = regexp.MustCompile("^[a-z0-9][a-z0-9_-]{0,63}$")
 
 // Topics are the topics of one device.
 type Topics struct {

@@ -1,4 +1,4 @@
-package clienttest
+package client_test
 
 import (
 	"io"
@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// A Relay is the network between a client and the broker, which can be cut.
-type Relay struct {
-	t        testing.TB
+// A relay is the network between a client and the broker, which can be cut.
+type relay struct {
+	t        *testing.T
 	address  string
 	broker   string
 	accepted sync.WaitGroup
@@ -20,14 +20,14 @@ type Relay struct {
 	conns    map[net.Conn]bool
 }
 
-// NewRelay makes a way to the broker at an address, until the test ends.
-func NewRelay(t testing.TB, broker string) *Relay {
+// newRelay makes a way to the broker at an address, until the test ends.
+func newRelay(t *testing.T, broker string) *relay {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &Relay{t: t, address: listener.Addr().String(), broker: broker, listener: listener, conns: make(map[net.Conn]bool)}
+	r := &relay{t: t, address: listener.Addr().String(), broker: broker, listener: listener, conns: make(map[net.Conn]bool)}
 	r.accepted.Go(r.accept)
 	t.Cleanup(func() {
 		listener.Close()
@@ -38,10 +38,10 @@ func NewRelay(t testing.TB, broker string) *Relay {
 }
 
 // Address is where the client finds the broker.
-func (r *Relay) Address() string { return r.address }
+func (r *relay) Address() string { return r.address }
 
 // Cut ends all connections and refuses new ones, until Mend.
-func (r *Relay) Cut() {
+func (r *relay) Cut() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.cut = true
@@ -51,13 +51,13 @@ func (r *Relay) Cut() {
 }
 
 // Mend lets connections through again.
-func (r *Relay) Mend() {
+func (r *relay) Mend() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.cut = false
 }
 
-func (r *Relay) accept() {
+func (r *relay) accept() {
 	for {
 		conn, err := r.listener.Accept()
 		if err != nil {
@@ -68,7 +68,7 @@ func (r *Relay) accept() {
 }
 
 // pass carries one connection, both ways.
-func (r *Relay) pass(near net.Conn) {
+func (r *relay) pass(near net.Conn) {
 	defer near.Close()
 	far, err := net.Dial("tcp", r.broker)
 	if err != nil {
@@ -91,7 +91,7 @@ func (r *Relay) pass(near net.Conn) {
 }
 
 // hold reports whether connections are let through, and notes these.
-func (r *Relay) hold(conns ...net.Conn) bool {
+func (r *relay) hold(conns ...net.Conn) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, conn := range conns {
@@ -102,7 +102,7 @@ func (r *Relay) hold(conns ...net.Conn) bool {
 	return !r.cut
 }
 
-func (r *Relay) let(conns ...net.Conn) {
+func (r *relay) let(conns ...net.Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, conn := range conns {

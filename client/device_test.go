@@ -1,6 +1,4 @@
-// Package clienttest runs devices beside a broker, for tests of what talks to them. All of it is the real thing but
-// the motor, which a test directs: a move goes on until the test ends it.
-package clienttest
+package client_test
 
 import (
 	"context"
@@ -19,8 +17,8 @@ import (
 	"github.com/plate-resort/plate-resort/scheduler"
 )
 
-// Listen runs a broker on an address until the test ends; "127.0.0.1:0" takes a free port.
-func Listen(t testing.TB, address string) *broker.Broker {
+// listen runs a broker on an address until the test ends; "127.0.0.1:0" takes a free port.
+func listen(t *testing.T, address string) *broker.Broker {
 	t.Helper()
 	b, err := broker.Listen(address)
 	if err != nil {
@@ -30,11 +28,12 @@ func Listen(t testing.TB, address string) *broker.Broker {
 	return b
 }
 
-// A Device has the hotels A at 19°, B at 109°, C at 199° and D at 289°.
-type Device struct {
+// A runningDevice is the real thing but for the motor, which a test directs: a move goes on until the test ends it. It
+// has the hotels A at 19°, B at 109°, C at 199° and D at 289°.
+type runningDevice struct {
 	Motor *devicetest.Motor
 
-	t         testing.TB
+	t         *testing.T
 	id        string
 	address   string
 	memory    device.Memory
@@ -42,17 +41,17 @@ type Device struct {
 	stop      func()
 }
 
-// Run runs a device with that id until the test ends, on the broker at an address. Its motor is connected and at 0°.
-func Run(t testing.TB, address, id string) *Device {
+// runDevice runs a device with that id until the test ends, on the broker at an address. Its motor is connected and at 0°.
+func runDevice(t *testing.T, address, id string) *runningDevice {
 	t.Helper()
-	d := &Device{Motor: devicetest.New(), t: t, id: id, address: address}
+	d := &runningDevice{Motor: devicetest.New(), t: t, id: id, address: address}
 	d.Start()
 	t.Cleanup(d.Stop)
 	return d
 }
 
 // Start runs the device again, with what it has kept.
-func (d *Device) Start() {
+func (d *runningDevice) Start() {
 	d.t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	newID := func() string { return ulid.Make().String() }
@@ -95,4 +94,4 @@ func (d *Device) Start() {
 }
 
 // Stop ends the device as SIGTERM does: the broker is told.
-func (d *Device) Stop() { d.stop() }
+func (d *runningDevice) Stop() { d.stop() }
