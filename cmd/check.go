@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -44,12 +45,12 @@ func newCheck() *cobra.Command {
 func (r *remote) check(ctx context.Context) (string, error) {
 	var state device.Snapshot
 	var health device.Health
-	err := r.await(ctx, func(m client.Message) (enough bool, err error) {
+	err := r.await(ctx, "its state and health", func(m client.Message) (enough bool, err error) {
 		switch m.Topic {
 		case client.State:
-			err = read(m, &state)
+			err = json.Unmarshal(m.Payload, &state)
 		case client.Health:
-			err = read(m, &health)
+			err = json.Unmarshal(m.Payload, &health)
 		}
 		return !state.UpdatedAt.IsZero() && !health.UpdatedAt.IsZero(), err
 	})

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -114,14 +115,14 @@ func (f *remoteFlags) completeValue(ctx context.Context, name device.Name) (valu
 		return []cobra.Completion{"ON", "OFF"}
 	case device.HotelOperation:
 		var s device.Snapshot
-		_ = read(f.retained(ctx, client.State)[client.State], &s) // none, if the device is not there
+		_ = json.Unmarshal(f.retained(ctx, client.State)[client.State].Payload, &s) // none, if the device is not there
 		return s.Hotels
 	case device.CancelOperation:
 		found := f.retained(ctx, client.State, client.Queue)
 		var s device.Snapshot
 		var operations []device.Operation
-		_ = read(found[client.Queue], &operations)
-		_ = read(found[client.State], &s)
+		_ = json.Unmarshal(found[client.Queue].Payload, &operations)
+		_ = json.Unmarshal(found[client.State].Payload, &s)
 		if s.Operation != nil {
 			operations = append([]device.Operation{*s.Operation}, operations...)
 		}
@@ -139,7 +140,7 @@ func (f *remoteFlags) completeSchedule(c *cobra.Command, args []string, _ string
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var schedules scheduler.View
-	_ = read(f.retained(c.Context(), client.Schedules)[client.Schedules], &schedules)
+	_ = json.Unmarshal(f.retained(c.Context(), client.Schedules)[client.Schedules].Payload, &schedules)
 	for _, name := range slices.Sorted(maps.Keys(schedules)) {
 		s := schedules[name].Schedule
 		names = append(names, cobra.CompletionWithDesc(name, describeTimes(s)+", "+describe(s.Operation, s.Parameters)))

@@ -101,8 +101,8 @@ func printDevices(out io.Writer, devices map[string]listed) error {
 		l := devices[id]
 		var state device.Snapshot
 		var health device.Health
-		_ = read(l[client.State], &state) // what cannot be read shows as unknown
-		_ = read(l[client.Health], &health)
+		_ = json.Unmarshal(l[client.State].Payload, &state) // what cannot be read shows as unknown
+		_ = json.Unmarshal(l[client.Health].Payload, &health)
 		status, message, angle, hotel := "-", "-", "-", "-"
 		if l.availability() == mqtt.Online { // otherwise it may be different by now
 			status, message = orNone(string(state.Status)), orNone(state.Message)

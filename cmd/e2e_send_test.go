@@ -55,7 +55,7 @@ func TestSendWhileTheDeviceGoesAway(t *testing.T) {
 	p, id = d.sending(t)
 	d.program.kill(t)
 	expectStatus(t, p, 1)
-	p.awaitText(t, "device lab is offline; what it has accepted may go on", "--param id="+id)
+	p.awaitText(t, "device lab is offline; it may go on with what it has accepted", "--param id="+id)
 	d.ask(t, 1, "send", "home").awaitText(t, "device lab is offline")
 }
 

@@ -58,7 +58,7 @@ func (f *follower) describe(m client.Message) string {
 		return f.describeState(m)
 	case client.Operation:
 		var e device.Event
-		if read(m, &e) != nil {
+		if json.Unmarshal(m.Payload, &e) != nil {
 			return ""
 		}
 		op := e.Operation
@@ -75,7 +75,7 @@ func (f *follower) describe(m client.Message) string {
 
 func (f *follower) describeConnection(m client.Message) string {
 	var c client.Connection
-	if read(m, &c) != nil {
+	if json.Unmarshal(m.Payload, &c) != nil {
 		return ""
 	}
 	if c.Connected {
@@ -100,7 +100,7 @@ func (f *follower) describeAvailability(m client.Message) string {
 // describeState says status and message when they have changed.
 func (f *follower) describeState(m client.Message) string {
 	var s device.Snapshot
-	if read(m, &s) != nil {
+	if json.Unmarshal(m.Payload, &s) != nil {
 		return ""
 	}
 	delete(f.turning, m.Device)
@@ -131,7 +131,7 @@ func (f *follower) describeState(m client.Message) string {
 // describeLog writes a line of the device's log, which is a JSON object with level, msg and whatever belongs to it.
 func (f *follower) describeLog(m client.Message) string {
 	var fields map[string]any
-	if read(m, &fields) != nil {
+	if json.Unmarshal(m.Payload, &fields) != nil {
 		return ""
 	}
 	level, _ := fields["level"].(string)

@@ -3,7 +3,6 @@ package cmd
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -101,12 +100,12 @@ func dial(ctx context.Context, config client.Config) (*client.Client, error) {
 }
 
 // await has take look at what the device publishes, until the device is known to be online and take has what it
-// wants.
-func (r *remote) await(ctx context.Context, take func(client.Message) (enough bool, err error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, retainedTimeout, r.problem(client.ErrUnknown))
+// wants, which is named for the case that it does not come.
+func (r *remote) await(ctx context.Context, what string, take func(client.Message) (enough bool, err error)) error {
+	waiting, cancel := context.WithTimeout(ctx, retainedTimeout)
 	defer cancel()
 	online, enough := false, false
-	for m := range r.Watch(ctx) {
+	for m := range r.Watch(waiting) {
 		switch m.Topic {
 		case client.Broker:
 		case client.Availability:
@@ -123,7 +122,13 @@ func (r *remote) await(ctx context.Context, take func(client.Message) (enough bo
 			return nil
 		}
 	}
-	return context.Cause(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case online:
+		return fmt.Errorf("device %s is online, but has not published %s within %v", r.device, what, retainedTimeout)
+	}
+	return r.problem(client.ErrUnknown)
 }
 
 // problem is one that the device has.
@@ -136,6 +141,3 @@ func advise(err error) error {
 	}
 	return err
 }
-
-// read reads a payload in JSON.
-func read[T any](m client.Message, into *T) error { return json.Unmarshal(m.Payload, into) }

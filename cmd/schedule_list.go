@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -46,12 +47,12 @@ func newScheduleList() *cobra.Command {
 
 // schedules returns those of the device once they are as wanted, and how it publishes them.
 func (r *remote) schedules(ctx context.Context, wanted func(scheduler.View) bool) (schedules scheduler.View, text []byte, err error) {
-	err = r.await(ctx, func(m client.Message) (bool, error) {
+	err = r.await(ctx, "its schedules", func(m client.Message) (bool, error) {
 		if m.Topic != client.Schedules {
 			return schedules != nil && wanted(schedules), nil
 		}
 		schedules, text = nil, m.Payload
-		err := read(m, &schedules)
+		err := json.Unmarshal(m.Payload, &schedules)
 		return err == nil && wanted(schedules), err
 	})
 	return schedules, text, err

@@ -36,38 +36,17 @@ func newSender(c *cobra.Command, flags *remoteFlags, asJSON bool) *sender {
 	return s
 }
 
-// send sends the command and follows its operation to its end, or to its first event if it shall not wait. The
-// error says that it is not completed.
+// send sends the command and follows its operation to its end, or to its first event if it shall not wait. Meanwhile it
+// shows where the carousel is. The error says that the operation is not completed.
 func (s *sender) send(ctx context.Context, r *remote, command client.Command) error {
-	submission, err := r.Submit(ctx, r.device, command)
-	if refused := new(client.OperationError); errors.As(err, &refused) {
-		_, err := s.print(device.Event{Operation: refused.Operation, Durable: true})
-		return err
-	}
-	isStop := command.Input == string(device.StopOperation)
-	switch {
-	case err == nil:
-		return s.follow(ctx, r, submission)
-	case ctx.Err() != nil:
-		return errors.New("ended before the device has answered: it may have the command all the same")
-	case isStop && errors.Is(err, client.ErrOffline):
-		return fmt.Errorf("%w; the broker keeps the stop for it, and it is obeyed when the device is back", err)
-	case isStop && errors.Is(err, client.ErrUnknown):
-		return fmt.Errorf("%w; nothing says that anybody has the stop", advise(err))
-	}
-	return advise(err)
-}
-
-// follow prints the events of an operation that was accepted. Between them it shows where the carousel is.
-func (s *sender) follow(ctx context.Context, r *remote, submission *client.Submission) error {
 	following, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer s.screen.clear()
-	events := make(chan event)
-	go receive(following, submission, events)
 	messages := r.Watch(following)
+	events := make(chan event)
+	go receive(following, r, command, events)
 	var (
-		operation device.Operation
+		operation device.Operation // as far as it is accepted
 		snapshot  device.Snapshot
 		lost      bool
 		away      <-chan time.Time
@@ -76,7 +55,7 @@ func (s *sender) follow(ctx context.Context, r *remote, submission *client.Submi
 		select {
 		case e := <-events:
 			if e.err != nil {
-				return e.err
+				return explain(command, e.err)
 			}
 			operation = e.Operation
 			if ended, err := s.print(e.Event); ended || err != nil || s.noWait {
@@ -85,12 +64,13 @@ func (s *sender) follow(ctx context.Context, r *remote, submission *client.Submi
 		case m := <-messages:
 			switch m.Topic {
 			case client.State:
-				if err := read(m, &snapshot); err != nil {
+				if err := json.Unmarshal(m.Payload, &snapshot); err != nil {
 					return fmt.Errorf("the state of device %s: %w", r.device, err)
 				}
 			case client.Availability:
 				online := string(m.Payload) == mqtt.Online
 				switch {
+				case operation.ID == "": // the client knows what to do
 				case !online && away == nil:
 					away = time.After(returnPatience)
 					s.note("device %s is offline; waiting %v for it", r.device, returnPatience)
@@ -100,7 +80,7 @@ func (s *sender) follow(ctx context.Context, r *remote, submission *client.Submi
 				}
 			case client.Broker:
 				var connection client.Connection
-				if err := read(m, &connection); err != nil {
+				if err := json.Unmarshal(m.Payload, &connection); err != nil {
 					return err
 				}
 				switch {
@@ -112,14 +92,37 @@ func (s *sender) follow(ctx context.Context, r *remote, submission *client.Submi
 				lost = !connection.Connected
 			}
 		case <-away:
-			return fmt.Errorf("%w; what it has accepted may go on when it is back: send it again with --param id=%s then, "+
-				"to learn what becomes of it", r.problem(client.ErrOffline), submission.ID)
+			return fmt.Errorf("%w; it may go on with what it has accepted when it is back%s",
+				r.problem(client.ErrOffline), advice(operation, "; to learn what becomes of it, send it again then with --param id="+operation.ID))
 		case <-ctx.Done():
-			return fmt.Errorf("waiting no longer; the operation goes on, and this cancels it:\n  plate-resort send cancel %s%v",
-				submission.ID, s.flags)
+			if operation.ID == "" {
+				return errors.New("ended before the device has answered: it may have the command all the same")
+			}
+			return fmt.Errorf("waiting no longer; the operation goes on%s",
+				advice(operation, fmt.Sprintf(", and this cancels it:\n  plate-resort send cancel %s%v", operation.ID, s.flags)))
 		}
 		s.screen.show(progress(operation, snapshot))
 	}
+}
+
+// advice is what to do about an operation that waits its turn: others have ended before anybody can.
+func advice(operation device.Operation, text string) string {
+	if !operation.Name.Queues() {
+		return ""
+	}
+	return text
+}
+
+// explain adds to why there is no answer what that means.
+func explain(command client.Command, err error) error {
+	isStop := command.Input == string(device.StopOperation)
+	switch {
+	case isStop && errors.Is(err, client.ErrOffline):
+		return fmt.Errorf("%w; the broker keeps the stop for it, and it is obeyed when the device is back", err)
+	case isStop && errors.Is(err, client.ErrUnknown):
+		return fmt.Errorf("%w; nothing says that anybody has the stop", advise(err))
+	}
+	return advise(err)
 }
 
 // An event is a change of an operation's state, or why there will be no more.
@@ -128,17 +131,25 @@ type event struct {
 	err error
 }
 
-// receive passes the events of a submission on, until ctx ends.
-func receive(ctx context.Context, submission *client.Submission, events chan<- event) {
-	for e, err := range submission.Events(ctx) {
-		if ctx.Err() != nil {
-			return
-		}
+// receive submits a command and passes on what becomes of it, until ctx ends.
+func receive(ctx context.Context, r *remote, command client.Command, events chan<- event) {
+	pass := func(e device.Event, err error) bool {
 		select {
 		case events <- event{e, err}:
+			return ctx.Err() == nil
 		case <-ctx.Done():
-			return
+			return false
 		}
+	}
+	submission, err := r.Submit(ctx, r.device, command)
+	var refused *client.OperationError
+	switch {
+	case errors.As(err, &refused):
+		pass(device.Event{Operation: refused.Operation, Durable: true}, nil)
+	case err != nil:
+		pass(device.Event{}, err)
+	default:
+		submission.Events(ctx)(pass)
 	}
 }
 
