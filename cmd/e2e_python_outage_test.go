@@ -4,6 +4,8 @@ package cmd_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -136,6 +138,39 @@ say("result", wait(move))
 		t.Errorf("the result is %+v, want hotel B", got)
 	}
 	d.watch.operation(t, "move", "retrying")
+}
+
+// The device has lost its disk. What it had accepted is asked for only if it has no reason to do it again, and refused
+// after a stop.
+func TestPythonDoesNotMoveADeviceThatHasForgotten(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"emptied": "LookupError: device lab has accepted operation move", "stopped": "OperationError: hotel rejected: the emergency stop is latched"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDevice(t, "PLATE_RESORT_SPEED=3")
+			if name == "emptied" {
+				d.do(t, "refresh", `{"id": "before"}`, "before")
+			}
+			p := d.python(t, `
+move = activate_hotel("B", id="move", wait=False)
+wait(move)
+`)
+			d.watch.operation(t, "move", "running")
+			d.program.kill(t)
+			d.watch.availability(t, "offline")
+			if err := os.RemoveAll(filepath.Join(d.stateDir, "lab")); err != nil {
+				t.Fatal(err)
+			}
+			if name == "stopped" {
+				d.send(t, "stop", "", "-q", "1")
+			}
+			d.run(t)
+			p.failsWith(t, want)
+			if n := len(d.watch.events(t, func(op operation) bool { return op.ID == "move" && op.State == "running" })); n != 1 {
+				t.Errorf("it was begun %d times", n)
+			}
+		})
+	}
 }
 
 // A device that is away is said at once. A stop is sent all the same, and obeyed on return.

@@ -20,6 +20,7 @@ import (
 //	go run . watch          runs beside it, and says that the device is there
 //	go run . send …         the operation is completed; or, with a comment behind it,
 //	  # answered with: TEXT   is not, and the answer that is printed contains TEXT
+//	go run ./examples/go    says where the carousel stands then
 //	mosquitto_sub …         runs beside it, and prints what the device has said
 //	mosquitto_pub …         the operation is completed; or, with a comment behind it,
 //	  # answered with: TEXT   is not, and the answer's message contains TEXT
@@ -35,7 +36,7 @@ func TestReadme(t *testing.T) {
 	for _, line := range shLines(t, filepath.Join(root, "README.md")) {
 		r.try(t, line)
 	}
-	for _, command := range []string{"go run . demo", "go run . watch", "go run . send", "mosquitto_sub", "mosquitto_pub", "python3", "make"} {
+	for _, command := range []string{"go run . demo", "go run . watch", "go run . send", "go run ./examples/go", "mosquitto_sub", "mosquitto_pub", "python3", "make"} {
 		if r.tried[command] == 0 {
 			t.Errorf("no sh block of the README has a line with %s", command)
 		}
@@ -91,7 +92,8 @@ func (r *readme) try(t *testing.T, line string) {
 	answer, refused := strings.CutPrefix(strings.TrimSpace(comment), "answered with:")
 	word, rest, _ := strings.Cut(strings.TrimSpace(command), " ")
 	if word == "go" {
-		word = strings.Join(strings.Fields(command)[:4], " ")
+		words := strings.Fields(command)
+		word = strings.Join(words[:min(4, len(words))], " ")
 	}
 	r.tried[word]++
 	switch word {
@@ -105,6 +107,9 @@ func (r *readme) try(t *testing.T, line string) {
 	case "go run . send":
 		r.demoRuns(t, line)
 		r.send(t, command, refused, strings.TrimSpace(answer))
+	case "go run ./examples/go":
+		r.demoRuns(t, line)
+		r.send(t, command, false, "hotel B, ")
 	case "mosquitto_sub":
 		r.demoRuns(t, line)
 		sub := start(t, line, nil, "sh", "-c", "cd '"+r.root+"' && exec "+line)

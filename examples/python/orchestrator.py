@@ -39,6 +39,7 @@ RESEND = 2.0  # seconds without an answer after which a command is sent again, w
 PATIENCE = 3.0  # seconds in which a broker hands out what it has retained
 REACH = 10.0  # seconds in which a broker is to be found for something new
 KEPT = 1000  # operations whose end is remembered here, as many as the device remembers
+SURE = 500  # others that may end before a device is not asked for an operation any more: it would do it again
 OPTIONS = ("wait", "timeout", "id", "expires_at", "timeout_seconds", "retries", "retry_delay_seconds", "tolerance")
 TOPICS = {"operation": dict, "queue": list, "state": dict, "history": list, "availability": str}
 PORTS = {"tcp": 1883, "ssl": 8883, "ws": 80, "wss": 443}
@@ -60,6 +61,7 @@ class _Operation:
     def __init__(self, name: str, id: str, payload: str | None) -> None:
         self.name, self.id, self.payload = name, id, payload  # payload is None if somebody else has sent it
         self.event: dict[str, Any] | None = None  # the last one
+        self.total = 0  # how many operations of the device had ended when it was accepted
         self.sure = False  # the device has it on disk, and neither it nor we were away since it said so
         self.sent = -math.inf  # when last; of what somebody else has sent: since when it is looked for
         self.message: mqtt.MQTTMessageInfo | None = None  # the last one that paho took
@@ -219,6 +221,9 @@ class PlateResort:
                 now, absence = time.monotonic(), self._absence()
                 due = not operation.sure and now >= operation.sent + RESEND
                 if due and self._client is not None and (absence is None or operation.name == "stop"):
+                    if operation.event and not 0 <= self._total() - operation.total < SURE:
+                        raise LookupError(f"device {self._device} has accepted operation {operation.id}, but does not "
+                                          "show any more what has become of it")
                     if operation.payload is not None:
                         topic = f"{self._topic}/{operation.name}/set"
                         operation.message = self._client.publish(topic, operation.payload, qos=1)
@@ -331,10 +336,19 @@ class PlateResort:
             operation = self._operations.get(str(id))
             if operation is None or operation.ended():
                 continue
-            # What is retained may be an earlier operation with this id, and a rejection be of a later command.
+            # What is retained may be an earlier operation with this id, and a rejection be of a later command. But a
+            # device that has forgotten what it had accepted, and is asked again, may refuse it now.
             new = operation.event is None
-            if leaf == "operation" or operation.payload is None if new else event.get("state") != "rejected":
-                operation.event, operation.sure = event, event.get("durable", True)
+            forgotten = not operation.sure and (event.get("error") or {}).get("code") not in ("duplicate_id", "queue_full")
+            if new and (leaf == "operation" or operation.payload is None):
+                operation.total = self._total()
+            elif new or event.get("state") == "rejected" and not forgotten:
+                continue
+            operation.event, operation.sure = event, event.get("durable", True)
+
+    def _total(self) -> int:
+        """How many operations of the device have ended, as far as we know."""
+        return int(self._heard.get("state", {}).get("operations_total", 0))
 
 
 def _deadline(timeout: float | None) -> float:

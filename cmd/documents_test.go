@@ -33,3 +33,20 @@ func TestMigrationNamesSettings(t *testing.T) {
 		}
 	}
 }
+
+// The README shows the example in Go as it is.
+func TestReadmeShowsTheExample(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example, err := os.ReadFile("../examples/go/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, code, _ := strings.Cut(string(readme), "```go\n")
+	code, _, _ = strings.Cut(code, "```")
+	if !strings.HasPrefix(code, "package main") || !strings.HasSuffix(string(example), "\n"+code) {
+		t.Error("examples/go/main.go is not what the README shows")
+	}
+}
