@@ -1,0 +1,354 @@
+//go:build e2e
+
+package cmd_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// A browser is the one Chromium in which the tests open the dashboard. It is started by the first that does.
+type browser struct {
+	dir  string // for its profile, which is new each time
+	once sync.Once
+	ctx  context.Context // nil before it is started
+	err  error
+}
+
+var chromium browser
+
+// browsers are the names that Chromium goes by.
+var browsers = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}
+
+func (b *browser) start() {
+	i := slices.IndexFunc(browsers, func(name string) bool { _, err := exec.LookPath(name); return err == nil })
+	if i < 0 {
+		b.err = fmt.Errorf("none of %s is here; make install gets chromium on Debian, elsewhere install Chromium or Chrome by hand", strings.Join(browsers, ", "))
+		return
+	}
+	options := []chromedp.ExecAllocatorOption{
+		chromedp.ExecPath(browsers[i]), chromedp.Env("HOME=" + b.dir), chromedp.UserDataDir(filepath.Join(b.dir, "profile")),
+		chromedp.Headless, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.DisableGPU,
+	}
+	for _, flag := range []string{
+		"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync", "disable-dev-shm-usage",
+		// Pages of several tests are open at a time, and none of them is in the background.
+		"disable-background-timer-throttling", "disable-backgrounding-occluded-windows", "disable-renderer-backgrounding",
+	} {
+		options = append(options, chromedp.Flag(flag, true))
+	}
+	if os.Getuid() == 0 {
+		options = append(options, chromedp.NoSandbox) // which it cannot have as root
+	}
+	allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
+	b.ctx, _ = chromedp.NewContext(allocator)
+	b.err = chromedp.Do(b.ctx)
+}
+
+// end ends the browser, if it has been started.
+func (b *browser) end() {
+	if b.ctx == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	_ = chromedp.Cancel(ctx) // the tests are over
+}
+
+// A screen is what the page is looked at on.
+type screen struct {
+	width, height int64 // CSS px
+	phone         bool
+	dark          bool
+}
+
+func (s screen) String() string {
+	scheme := "light"
+	if s.dark {
+		scheme = "dark"
+	}
+	return fmt.Sprintf("%dx%d-%s", s.width, s.height, scheme)
+}
+
+var (
+	laptop = screen{width: 1280, height: 800}
+	panel  = screen{width: 800, height: 480} // the Pi's touch screen
+	phone  = screen{width: 390, height: 844, phone: true}
+)
+
+// A tab is the dashboard in a browser: a person sees it, clicks and types there.
+type tab struct {
+	ctx context.Context
+	url string
+
+	mu         sync.Mutex
+	complaints []string // of the browser: errors on the console, exceptions, requests to somewhere else
+	expected   []string // what a complaint may have in it
+}
+
+// openTab opens a page of the dashboard, such as "/" or "/#/lab". It closes with the test, which fails if the browser has
+// had to complain.
+func openTab(t testing.TB, p page, path string, on screen) *tab {
+	t.Helper()
+	chromium.once.Do(chromium.start)
+	if chromium.err != nil {
+		t.Fatalf("this test needs Chromium: %v", chromium.err)
+	}
+	b := &tab{url: p.url}
+	ctx, cancel := chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.hear))
+	b.ctx = ctx
+	t.Cleanup(func() {
+		if t.Failed() {
+			var text string
+			if err := b.evaluate(`document.body.innerText`, &text); err == nil {
+				t.Logf("the page at %s says:\n%s", b.url, shorten(text))
+			}
+		}
+		cancel()
+		for _, complaint := range b.unexpected() {
+			t.Errorf("the browser complains: %s", complaint)
+		}
+	})
+	if err := chromedp.Do(ctx); err != nil { // not with a timeout, which would be the tab's
+		t.Fatalf("no tab: %v", err)
+	}
+	for _, domain := range []func() error{
+		func() error { _, err := chromedp.Call(ctx, network.Enable, network.EnableParams{}); return err },
+		func() error { _, err := chromedp.Call(ctx, log.Enable, struct{}{}); return err },
+		func() error {
+			_, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+			return err
+		},
+	} {
+		if err := domain(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.look(t, on)
+	b.do(t, chromedp.Navigate(p.url+path))
+	return b
+}
+
+// hear is called with all that the browser tells of the tab.
+func (b *tab) hear(event any) {
+	complaint := ""
+	switch e := event.(type) {
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
+			complaint = fmt.Sprintf("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL)
+		}
+	case *runtime.EventConsoleAPICalled:
+		complaint = fmt.Sprintf("console.%s", e.Type)
+		for _, arg := range e.Args {
+			complaint += fmt.Sprintf(" %s%s", arg.Value, arg.Description)
+		}
+	case *runtime.EventExceptionThrown:
+		complaint = "exception: " + e.ExceptionDetails.Text
+		if e.ExceptionDetails.Exception != nil {
+			complaint += " " + e.ExceptionDetails.Exception.Description
+		}
+	case *network.EventRequestWillBeSent:
+		if !strings.HasPrefix(e.Request.URL, b.url+"/") {
+			complaint = "a request to " + e.Request.URL
+		}
+	case *network.EventWebSocketCreated:
+		complaint = "a socket to " + e.URL
+	}
+	if complaint != "" {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.complaints = append(b.complaints, complaint)
+	}
+}
+
+// refusals says that the dashboard will answer with these statuses, which Chromium writes to its console as errors. It is
+// right HTTP to refuse a command with one.
+func (b *tab) refusals(statuses ...int) {
+	for _, status := range statuses {
+		b.expect(fmt.Sprintf("network: Failed to load resource: the server responded with a status of %d ", status))
+	}
+}
+
+// expect says what will stand in complaints that are none.
+func (b *tab) expect(text string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.expected = append(b.expected, text)
+}
+
+func (b *tab) unexpected() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(b.complaints), func(complaint string) bool {
+		return slices.ContainsFunc(b.expected, func(text string) bool { return strings.Contains(complaint, text) })
+	})
+}
+
+func (b *tab) do(t testing.TB, steps ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// look puts the page on a screen.
+func (b *tab) look(t testing.TB, on screen) {
+	t.Helper()
+	options := []chromedp.EmulateViewportOption{}
+	if on.phone {
+		options = append(options, chromedp.EmulateMobile, chromedp.EmulateTouch)
+	}
+	b.do(t, chromedp.EmulateViewport(on.width, on.height, options...))
+	scheme := "light"
+	if on.dark {
+		scheme = "dark"
+	}
+	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// prelude is what the tests' expressions can use: $ is the first element of a selector, seen is whether it can be seen,
+// says whether it can and its text matches.
+const prelude = `
+const $ = (selector) => document.querySelector(selector);
+const seen = (selector) => Boolean($(selector)?.checkVisibility({ visibilityProperty: true }) && $(selector).getClientRects().length);
+const says = (selector, pattern) => seen(selector) && pattern.test($(selector).innerText.replace(/\s+/g, ' ').trim());
+`
+
+// evaluate evaluates a JavaScript expression in the page, awaits it if it is a promise, and decodes it into result, unless
+// that is nil.
+func (b *tab) evaluate(expression string, result any) error {
+	ctx, cancel := context.WithTimeout(b.ctx, 2*patience)
+	defer cancel()
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[[]byte]("(() => {"+prelude+"return ("+expression+"\n);})()", chromedp.EvalAwaitPromise))
+	if err != nil {
+		return fmt.Errorf("%w in %.300s", err, expression)
+	}
+	if result == nil {
+		return nil
+	}
+	return json.Unmarshal(value, result)
+}
+
+// get returns the value of a JavaScript expression in the page.
+func get[T any](t testing.TB, b *tab, expression string) T {
+	t.Helper()
+	var value T
+	if err := b.evaluate(expression, &value); err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+// until waits until a JavaScript expression in the page is true: with each change of the document, and, as what is laid
+// out or scrolled is none, ten times a second.
+func (b *tab) until(t testing.TB, what, expression string) {
+	t.Helper()
+	answer := get[string](t, b, fmt.Sprintf(`new Promise((done) => {
+		let wrong = '';
+		const end = (answer) => {
+			observer.disconnect();
+			clearInterval(often);
+			clearTimeout(late);
+			done(answer);
+		};
+		const look = () => {
+			try {
+				if (%s) end('');
+			} catch (error) {
+				wrong = ': ' + error;
+			}
+		};
+		const observer = new MutationObserver(look);
+		const often = setInterval(look, 100);
+		const late = setTimeout(() => end('too late' + wrong), %d);
+		observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+		look();
+	})`, expression, patience.Milliseconds()))
+	if answer != "" {
+		t.Fatalf("the page does not show %s within %v (%s, %s)", what, patience, expression, answer)
+	}
+}
+
+// status waits until the opened device is shown with this status.
+func (b *tab) status(t testing.TB, status string) {
+	t.Helper()
+	b.until(t, "status "+status, fmt.Sprintf(`seen('article.device[data-status=%s]')`, status))
+}
+
+// click clicks with the mouse in the middle of an element, once it is there, rests, and nothing is in front of it.
+func (b *tab) click(t testing.TB, selector string) {
+	t.Helper()
+	point := get[[]float64](t, b, fmt.Sprintf(`new Promise((done) => {
+		const end = performance.now() + %d;
+		let x = -1, y = -1;
+		const look = () => {
+			if (performance.now() > end) { done([]); return; }
+			const node = $(%[2]q);
+			if (node) {
+				const before = [x, y];
+				let box = node.getBoundingClientRect();
+				const front = () => node.contains(document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2));
+				if (!front()) {
+					node.scrollIntoView({ block: 'center', inline: 'nearest', behavior: 'instant' });
+					box = node.getBoundingClientRect();
+				}
+				[x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+				if (front() && before[0] === x && before[1] === y) { done([x, y]); return; }
+			}
+			requestAnimationFrame(look);
+		};
+		look();
+	})`, patience.Milliseconds(), selector))
+	if len(point) != 2 {
+		t.Fatalf("nobody could click %s within %v", selector, patience)
+	}
+	b.do(t, chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, point[0], point[1]), chromedp.MouseClickXY(point[0], point[1]))
+}
+
+// press presses and releases a key.
+func (b *tab) press(t testing.TB, key string, with ...chromedp.Modifier) {
+	t.Helper()
+	b.do(t, chromedp.KeyEvent(key, chromedp.KeyModifiers(with...)))
+}
+
+// write clicks into an input, and types what it is to have instead of what it has.
+func (b *tab) write(t testing.TB, selector, text string) {
+	t.Helper()
+	b.click(t, selector)
+	b.press(t, "a", chromedp.ModifierCtrl)
+	b.do(t, chromedp.KeyEvent(text))
+}
+
+// tabTo presses Tab until an element has the focus, and shows it.
+func (b *tab) tabTo(t testing.TB, selector string) {
+	t.Helper()
+	for range 100 {
+		if get[bool](t, b, fmt.Sprintf(`document.activeElement.matches(%q) && document.activeElement.matches(':focus-visible')`, selector)) {
+			return
+		}
+		b.press(t, "\t")
+	}
+	t.Fatalf("100 times Tab do not lead to %s", selector)
+}
