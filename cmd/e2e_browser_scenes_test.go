@@ -42,6 +42,7 @@ func scenes(t *testing.T, visit func(b *tab, name string)) {
 		page.post(t, "/devices/lab/hotel", `{"hotel": "`+hotel+`"}`)
 	}
 	b.until(t, "a move and two that wait", `$('.device').dataset.status === 'busy' && $('#carousel').dataset.target === '289' && document.querySelectorAll('#queue li').length === 2`)
+	b.until(t, "some of the way", `Number($('#carousel [data-angle]').dataset.angle) > 3`)
 	visit(b, "move")
 
 	b.click(t, `[data-action=edit-schedule][data-value=morning]`)
