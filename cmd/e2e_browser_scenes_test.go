@@ -148,7 +148,9 @@ func TestBrowserScreenshots(t *testing.T) {
 	scenes(t, func(b *tab, name string) {
 		for _, on := range both(laptop, panel, phone) {
 			b.look(t, on)
-			b.do(t, chromedp.Evaluate[chromedp.Void](`scrollTo(0, 0)`))
+			if err := b.evaluate(`seen('#schedule-form') ? $('#schedule-form').scrollIntoView({ block: 'center' }) : scrollTo(0, 0)`, nil); err != nil {
+				t.Fatal(err)
+			}
 			picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 			if err != nil {
 				t.Fatal(err)

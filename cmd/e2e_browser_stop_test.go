@@ -44,7 +44,7 @@ func TestBrowserStop(t *testing.T) {
 		d.watch.state(t, "the carousel turning", func(s state) bool { return s.Status == "busy" && s.TargetAngle != nil })
 
 		stop.press()
-		d.watch.state(t, "a stop by "+stop.by, func(s state) bool { return s.Status == "e_stop" && s.EmergencyStop && !s.Torque })
+		d.watch.state(t, "stop by "+stop.by, func(s state) bool { return s.Status == "e_stop" && s.EmergencyStop && !s.Torque })
 		b.status(t, "e_stop")
 		b.until(t, "the stop in words", `says('.status [data-field=status]', /^Emergency stop$/) && says('[data-banner=e_stop]', /^Stop latched/i)`)
 		b.until(t, "that the button has done it", `$('#stop').dataset.state === 'done' && says('#stop', /^stopped \d\d:\d\d:\d\d$/i)`)
