@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -97,8 +98,8 @@ type tab struct {
 	url string
 
 	mu         sync.Mutex
-	complaints []string // of the browser: errors on the console, exceptions, requests to somewhere else
-	expected   []string // what a complaint may have in it
+	complaints []string         // of the browser: errors on the console, exceptions, requests to somewhere else
+	expected   []*regexp.Regexp // complaints that are none
 }
 
 // openTab opens a page of the dashboard, such as "/" or "/#/lab". It closes with the test, which fails if the browser has
@@ -180,22 +181,22 @@ func (b *tab) hear(event any) {
 // right HTTP to refuse a command with one.
 func (b *tab) refusals(statuses ...int) {
 	for _, status := range statuses {
-		b.expect(fmt.Sprintf("network: Failed to load resource: the server responded with a status of %d ", status))
+		b.expect(fmt.Sprintf("^network: Failed to load resource: the server responded with a status of %d ", status))
 	}
 }
 
-// expect says what will stand in complaints that are none.
-func (b *tab) expect(text string) {
+// expect says what complaints will be none.
+func (b *tab) expect(pattern string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.expected = append(b.expected, text)
+	b.expected = append(b.expected, regexp.MustCompile(pattern))
 }
 
 func (b *tab) unexpected() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(b.complaints), func(complaint string) bool {
-		return slices.ContainsFunc(b.expected, func(text string) bool { return strings.Contains(complaint, text) })
+		return slices.ContainsFunc(b.expected, func(pattern *regexp.Regexp) bool { return pattern.MatchString(complaint) })
 	})
 }
 
