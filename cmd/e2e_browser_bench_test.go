@@ -4,6 +4,7 @@ package cmd_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -27,9 +28,12 @@ func BenchmarkPage(b *testing.B) {
 		b.Fatalf("%v\n%s", err, out)
 	}
 	address := "127.0.0.1:" + freePort(b)
-	demo := start(b, "demo", []string{"PLATE_RESORT_LOG_LEVEL=warn"}, program, "demo", "--mqtt-listen", address, "--http-listen", "127.0.0.1:0", "--devices", "100")
+	demo := start(b, "demo", []string{"PLATE_RESORT_LOG_LEVEL=warn"}, program, "demo", "--mqtt-listen", address, "--http-listen", "127.0.0.1:0", "--devices", fmt.Sprint(devices))
 	tab := openTab(b, page{url: pageURL(b, demo)}, "/", laptop)
-	tab.until(b, "100 devices that are ready", `document.querySelectorAll('.card[data-status=ready]').length === 100`)
+	count := func(status string) string {
+		return `document.querySelectorAll('.card[data-status=` + status + `]').length`
+	}
+	tab.until(b, "devices that are ready", fmt.Sprintf(`%s === %d`, count("ready"), devices))
 	err := tab.evaluate(`(() => {
 		window.shown = [];
 		new MutationObserver((changes) => {
@@ -53,7 +57,7 @@ func BenchmarkPage(b *testing.B) {
 	if token := client.Subscribe("plate-resort/+/state", 1, traffic.hear); token.Wait() && token.Error() != nil {
 		b.Fatal(token.Error())
 	}
-	tab.until(b, "100 devices that move", `document.querySelectorAll('.card[data-status=busy]').length > 95`)
+	tab.until(b, "devices that move", fmt.Sprintf(`%s > %d`, count("busy"), devices*9/10))
 	from := time.Now()
 	for b.Loop() {
 		traffic.wait(b, perLoop)

@@ -81,7 +81,8 @@ func TestBrowserTurnsToAHotel(t *testing.T) {
 	b.until(t, "its deviation", `says('#history [data-field=deviation]', /^(off by )?[+-]?0\.\d\d°$/)`)
 	b.until(t, "it in the timeline", `$('#timeline [data-state=completed] .bar').getBoundingClientRect().width > 0`)
 	b.until(t, "the button of the hotel that faces the opening", `$('[data-action=hotel][data-value=B]').getAttribute('aria-current') === 'true'`)
-	b.until(t, "what a screen reader says of it", `/hotel B faces the opening/.test($('#carousel').getAttribute('aria-label'))`)
+	b.until(t, "it told to a screen reader", `/^lab: Ready\. At hotel B$/.test($('#announce').textContent)`)
+	b.until(t, "what a screen reader says of the drawing", `/hotel B faces the opening/.test($('#carousel').getAttribute('aria-label'))`)
 
 	// The hotel in the drawing is a button as well.
 	b.click(t, `#carousel g[data-hotel=A]`)

@@ -14,15 +14,19 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// scenes shows the dashboard of two devices as it is at different times, and calls visit at each, by its name.
+// scenes shows the dashboard of one device, and then of two, as it is at different times, and calls visit at each, by its
+// name.
 func scenes(t *testing.T, visit func(b *tab, name string)) {
 	t.Helper()
 	lab := newDevice(t, slow)
+	_, page := startDashboard(t, "--broker", lab.broker.url())
+	b := openTab(t, page, "/", laptop)
+	b.status(t, "ready")
+	visit(b, "alone")
+
 	annex := prepareDevice(t, lab.broker, "PLATE_RESORT_DEVICE_ID=annex", brisk)
 	annex.startServo(t)
 	annex.run(t)
-	_, page := startDashboard(t, "--broker", lab.broker.url())
-	b := openTab(t, page, "/", laptop)
 	b.until(t, "two devices that are ready", `document.querySelectorAll('.card[data-status=ready]').length === 2`)
 	for path, body := range map[string]string{
 		"/devices/lab/schedules/morning": `{"operation": "hotel", "parameters": {"hotel": "A"}, "cron": "0 8 * * 1-5", "timezone": "Europe/Berlin"}`,
