@@ -94,7 +94,7 @@ func (b *broker) pub(t *testing.T, stdin string, args ...string) {
 
 // freePort returns a TCP port that nobody listens on. It is outside the range that the kernel takes
 // for outgoing connections, which could have it the next moment.
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	for range 100 {
 		port := strconv.Itoa(20000 + rand.IntN(10000))

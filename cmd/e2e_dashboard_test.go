@@ -31,7 +31,7 @@ func startDashboard(t *testing.T, args ...string) (*process, page) {
 }
 
 // pageURL waits until a program has said where its page is.
-func pageURL(t *testing.T, p *process) string {
+func pageURL(t testing.TB, p *process) string {
 	t.Helper()
 	_, port, _ := strings.Cut(p.awaitText(t, "http://127.0.0.1:"), "http://127.0.0.1:")
 	return "http://127.0.0.1:" + port

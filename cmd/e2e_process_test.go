@@ -27,7 +27,7 @@ type process struct {
 }
 
 // start runs a program with these variables in a clean environment.
-func start(t *testing.T, name string, env []string, program string, args ...string) *process {
+func start(t testing.TB, name string, env []string, program string, args ...string) *process {
 	t.Helper()
 	p := &process{name: name, cmd: exec.Command(program, args...), exited: make(chan struct{}), grew: make(chan struct{})}
 	p.cmd.Env = append(cleanEnvironment(), env...)
@@ -123,7 +123,7 @@ func (p *process) output() string {
 }
 
 // await waits for a line that matches, the first one at index from or after, and returns its index.
-func (p *process) await(t *testing.T, what string, from int, match func(line string) bool) int {
+func (p *process) await(t testing.TB, what string, from int, match func(line string) bool) int {
 	t.Helper()
 	timeout := time.After(patience)
 	for i, ended := from, false; ; {
@@ -147,7 +147,7 @@ func (p *process) await(t *testing.T, what string, from int, match func(line str
 }
 
 // awaitText waits for a line that contains all of the texts.
-func (p *process) awaitText(t *testing.T, texts ...string) string {
+func (p *process) awaitText(t testing.TB, texts ...string) string {
 	t.Helper()
 	i := p.await(t, "line with "+strings.Join(texts, " and "), 0, func(line string) bool { return containsAll(line, texts) })
 	lines, _ := p.transcript()

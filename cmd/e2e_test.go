@@ -6,6 +6,8 @@
 //	mosquitto_pub ──► mosquitto ──► plate-resort run ──► terminal ──► plate-resort simulate
 //	                      └──► mosquitto_sub ──► watch
 //
+// Those named TestBrowser look at the dashboard in a real Chromium.
+//
 // Nothing here sleeps: a test waits for what it reads from mosquitto_sub, or from a program's output.
 // Waiting too long is a failure, and so is a missing tool.
 package cmd_test
@@ -55,6 +57,8 @@ func runTests(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "FAIL: go build -race, which needs the C compiler that make test installs: %v\n%s", err, out)
 		return 1
 	}
+	chromium.dir = filepath.Join(dir, "chromium")
+	defer chromium.end()
 	return m.Run()
 }
 

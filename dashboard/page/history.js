@@ -19,7 +19,7 @@ export function history(root, field) {
   });
 
   const rows = list(root.querySelector('#history'), operationKey, (op) => {
-    const cell = (name, value) => el('td', { role: 'cell', class: name, 'data-field': name }, value);
+    const cell = (name, value, kind = '') => el('td', { role: 'cell', class: `${kind}${name}`, 'data-field': name }, value);
     const ended = ms(op.finished_at);
     const took = op.result?.duration_seconds ?? (op.started_at ? (ended - ms(op.started_at)) / 1000 : null);
     const off = op.result?.deviation;
@@ -29,8 +29,8 @@ export function history(root, field) {
     return {
       node: el('tr', { role: 'row', 'data-state': op.state, 'data-operation': op.id }, what,
         el('td', { role: 'cell', class: 'state' }, el('span', { class: 'mark', 'aria-hidden': 'true' }), op.state), when,
-        cell('number took', took === null ? '' : seconds(took)),
-        cell('number deviation', typeof off === 'number' ? `${off > 0 ? '+' : ''}${off.toFixed(2)}°` : ''),
+        cell('took', took === null ? '' : seconds(took), 'number '),
+        cell('deviation', typeof off === 'number' ? `${off > 0 ? '+' : ''}${off.toFixed(2)}°` : '', 'number '),
         cell('reason', reason)),
       update() { this.tick(); },
       tick() {

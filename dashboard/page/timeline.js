@@ -9,6 +9,7 @@ const SPANS = [1, 2, 5, 10, 15, 30, 60, 180, 360, 720, 1440].map((m) => m * 60e3
 const STEPS = [0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 240].map((m) => m * 60e3);
 const COUNT = 20; // of the latest operations that are to be in view
 const MOVES = 4, MARKS = 32, HEIGHT = 20, AXIS = 58; // of the drawing, in px
+const LABEL = 25; // px that half a label takes
 const LONG = ['hotel', 'angle', 'home', 'reboot'];
 const minutes = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
 const withSeconds = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
@@ -56,7 +57,7 @@ export function timeline(root, label) {
     const step = STEPS.find((s) => s / reach * width >= 64) ?? STEPS.at(-1);
     const times = [];
     for (let t = Math.ceil((to - reach) / step) * step; t <= to; t += step) {
-      if (x(t) > 18 && x(t) < width - 16) times.push(t);
+      if (x(t) > LABEL && x(t) < width - LABEL) times.push(t);
     }
     for (const tick of ticks(times).values()) tick.draw(x);
     for (const row of rows.values()) row.draw(x, to, width);

@@ -1,0 +1,115 @@
+//go:build e2e
+
+package cmd_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// Angle and speed are typed. What is wrong with one, and what would be right, is said where it was typed.
+func TestBrowserTyping(t *testing.T) {
+	t.Parallel()
+	d := newDevice(t, brisk)
+	_, page := startDashboard(t, "--broker", d.broker.url())
+	b := openTab(t, page, "/", laptop)
+	b.refusals(http.StatusConflict)
+	b.status(t, "ready")
+
+	b.write(t, "#angle", "42.5")
+	b.press(t, enter)
+	b.until(t, "that it is accepted", `says('.commands [data-field=answer]', /Angle 42\.5°: accepted/)`)
+	b.until(t, "the carousel there", `$('article').dataset.status === 'ready' && Math.abs(Number($('#carousel [data-angle]').dataset.angle) - 42.5) < 0.5`)
+	b.until(t, "it in the history", `says('#history tr[data-state=completed] th', /^Angle 42\.5°$/)`)
+
+	for angle, right := range map[string]string{
+		"400": `angle is 400; it must be .*0.* less than 360`,
+		"-3":  `angle is -3; it must be .*0.* less than 360`,
+	} {
+		b.write(t, "#angle", angle)
+		b.press(t, enter)
+		b.until(t, "what is wrong with "+angle, `says('.commands [data-field=answer][data-kind=refused]', /Angle `+angle+`°: `+right+`/)`)
+		b.until(t, "it in the history", `says('#history tr[data-state=rejected] th', /^Angle `+angle+`°$/)`)
+	}
+	b.write(t, "#angle", "\b")
+	b.press(t, enter)
+	b.until(t, "that a number is missing", `says('.commands [data-field=answer][data-kind=refused]', /^.?Angle: .*\w/)`)
+
+	b.write(t, "#speed", "77")
+	b.press(t, enter)
+	b.until(t, "the new speed", `says('.commands [data-field=answer][data-kind=ok]', /Speed 77: done/) && says('[data-field=rpm]', /^17\.6 rpm$/i)`)
+	b.write(t, "#speed", "9999")
+	b.press(t, enter)
+	b.until(t, "what is wrong with the speed", `says('.commands [data-field=answer][data-kind=refused]', /Speed 9999: speed is 9999; it must be from 1 to 320/)`)
+
+	var sent []string
+	for _, op := range d.watch.events(t, func(op operation) bool { return op.State == "completed" || op.State == "rejected" }) {
+		sent = append(sent, op.Operation+" "+op.State)
+	}
+	if got, want := strings.Join(sent, ", "), "angle completed, angle rejected, angle rejected, speed completed, speed rejected"; got != want {
+		t.Errorf("the device was told %s, want %s", got, want)
+	}
+}
+
+// What waits can be given up, one by one, or all and what runs with it.
+func TestBrowserQueue(t *testing.T) {
+	t.Parallel()
+	d := newDevice(t, slow)
+	_, page := startDashboard(t, "--broker", d.broker.url())
+	b := openTab(t, page, "/", phone)
+	b.status(t, "ready")
+	for _, hotel := range []string{"D", "B", "C"} {
+		b.click(t, `[data-action=hotel][data-value=`+hotel+`]`)
+		b.until(t, "that it is accepted", `says('.commands [data-field=answer]', /Hotel `+hotel+`: accepted/)`)
+	}
+	b.until(t, "one that runs", `says('[data-field=running]', /^Hotel D \d+\.\d° to go/)`)
+	b.until(t, "two that wait, in their order", `[...document.querySelectorAll('#queue li b')].map((b) => b.innerText).join() === 'Hotel B,Hotel C'`)
+	b.until(t, "how many they are", `says('[data-field=queue-length]', /^2$/)`)
+
+	b.click(t, `#queue li:first-child [data-action=cancel]`)
+	b.until(t, "one that waits", `[...document.querySelectorAll('#queue li b')].map((b) => b.innerText).join() === 'Hotel C'`)
+	b.until(t, "the other one in the history", `says('#history tr[data-state=cancelled] th', /^Hotel B$/)`)
+	b.click(t, `[data-action=cancel][data-value=all]`)
+	b.until(t, "an empty queue", `says('[data-field=queue-empty]', /^Nothing runs, nothing waits\.$/) && !$('#queue li') && !seen('[data-field=running]')`)
+	b.status(t, "ready")
+	b.until(t, "three that were cancelled", `document.querySelectorAll('#history tr[data-state=cancelled]').length === 3`)
+	d.watch.state(t, "torque at rest", func(s state) bool { return s.Status == "ready" && s.Torque && s.QueueLength == 0 })
+}
+
+// Schedules are added, paused, resumed, edited and deleted.
+func TestBrowserSchedules(t *testing.T) {
+	t.Parallel()
+	d := newDevice(t, brisk)
+	_, page := startDashboard(t, "--broker", d.broker.url())
+	b := openTab(t, page, "/", laptop)
+	b.refusals(http.StatusConflict)
+	b.status(t, "ready")
+	b.click(t, `[data-action=add-schedule]`)
+	b.write(t, `#schedule-form [name=name]`, "morning")
+	b.write(t, `#schedule-form [name=cron]`, "61 8 * * 1-5")
+	b.press(t, enter)
+	b.until(t, "what is wrong with the minute", `says('[data-field=form-answer][data-kind=refused]', /Schedule morning: .*61/)`)
+	b.write(t, `#schedule-form [name=cron]`, "30 8 * * 1-5")
+	b.write(t, `#schedule-form [name=timezone]`, "Europe/Berlin")
+	b.click(t, `[data-action=save-schedule]`)
+	const row = `#schedules [data-schedule=morning]`
+	b.until(t, "the schedule", `seen('`+row+`[data-enabled=true]') && says('`+row+` .what', /^morning Hotel A, .*08:30.*Europe\/Berlin/)`)
+	b.until(t, "its next run", `says('`+row+` .next', /^Next (Mon|Tue|Wed|Thu|Fri).* 08:30, (in|now)/)`)
+	b.until(t, "no form", `!seen('#schedule-form')`)
+
+	b.click(t, row+` [data-action=pause-schedule]`)
+	b.until(t, "it paused", `seen('`+row+`[data-enabled=false]') && says('`+row+` .next', /^Paused$/)`)
+	b.click(t, row+` [data-action=pause-schedule]`)
+	b.until(t, "it resumed", `seen('`+row+`[data-enabled=true]') && says('`+row+` .next', /^Next /)`)
+
+	b.click(t, row+` [data-action=edit-schedule]`)
+	b.write(t, `#schedule-form [name=cron]`, "45 9 * * *")
+	b.press(t, enter)
+	b.until(t, "another time", `says('`+row+` .next', / 09:45, (in|now)/)`)
+
+	b.click(t, row+` [data-action=delete-schedule]`)
+	b.until(t, "the question", `says('`+row+` [data-action=delete-schedule]', /^Really delete\?$/)`)
+	b.click(t, row+` [data-action=delete-schedule]`)
+	b.until(t, "none", `!$('`+row+`') && seen('[data-field=schedules-empty]')`)
+}

@@ -1,0 +1,102 @@
+//go:build e2e
+
+package cmd_test
+
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+const escape, enter = "\x1b", "\r"
+
+// A move is stopped with the keyboard, from wherever the focus is, and with the mouse.
+func TestBrowserStop(t *testing.T) {
+	t.Parallel()
+	d := newDevice(t, slow)
+	_, page := startDashboard(t, "--broker", d.broker.url())
+	b := openTab(t, page, "/", panel)
+	for _, stop := range []struct {
+		by    string
+		press func()
+		reset func()
+	}{
+		{"Shift and Escape", func() {
+			b.click(t, "#angle")
+			b.press(t, escape, chromedp.ModifierShift)
+		}, func() { b.click(t, `[data-banner=e_stop] [data-remedy=reset]`) }},
+		{"Tab and Enter", func() {
+			b.tabTo(t, "#stop")
+			b.press(t, enter)
+		}, func() {
+			b.tabTo(t, `[data-banner=e_stop] [data-remedy=reset]`)
+			b.press(t, enter)
+		}},
+		{"the mouse", func() { b.click(t, "#stop") }, func() {
+			b.tabTo(t, `[data-action=reset]`)
+			b.press(t, " ")
+		}},
+	} {
+		b.status(t, "ready")
+		b.until(t, "the stop as it was", `says('#stop', /^stop$/i) && !$('#stop').dataset.state`)
+		b.click(t, `[data-action=hotel][data-value=D]`)
+		b.status(t, "busy")
+		d.watch.state(t, "the carousel turning", func(s state) bool { return s.Status == "busy" && s.TargetAngle != nil })
+
+		stop.press()
+		d.watch.state(t, "stop by "+stop.by, func(s state) bool { return s.Status == "e_stop" && s.EmergencyStop && !s.Torque })
+		b.status(t, "e_stop")
+		b.until(t, "the stop in words", `says('.status [data-field=status]', /^Emergency stop$/) && says('[data-banner=e_stop]', /^Stop latched/i)`)
+		b.until(t, "that the button has done it", `$('#stop').dataset.state === 'done' && says('#stop', /^stopped \d\d:\d\d:\d\d$/i)`)
+		b.until(t, "it told to a screen reader", `/Emergency stop|Stopped/.test($('#announce').textContent)`)
+		b.until(t, "the move in the history", `$('#history tr[data-state=cancelled]')`)
+		b.until(t, "no torque", `says('[data-field=torque]', /^off$/)`)
+
+		stop.reset()
+		d.watch.state(t, "torque again", func(s state) bool { return s.Status == "ready" && s.Torque })
+		b.status(t, "ready")
+		b.until(t, "no banner", `!seen('[data-banner=e_stop]')`)
+	}
+}
+
+// One that is stopped takes nothing but a reset. Its buttons say so, and why, and send nothing.
+func TestBrowserButtonsFollowTheState(t *testing.T) {
+	t.Parallel()
+	d := newDevice(t, brisk)
+	_, page := startDashboard(t, "--broker", d.broker.url())
+	b := openTab(t, page, "/", laptop)
+	b.status(t, "ready")
+	const moves = `[data-action=hotel], [data-action=home], [data-action=angle]`
+	usable := func(selector string) string {
+		return `[...document.querySelectorAll('` + selector + `')].every((button) => button.getAttribute('aria-disabled') !== 'true')`
+	}
+	unusable := func(selector string) string {
+		return `[...document.querySelectorAll('` + selector + `')].every((button) => button.getAttribute('aria-disabled') === 'true')`
+	}
+	b.until(t, "moves that can be made", usable(moves)+` && document.querySelectorAll('[data-action=hotel]').length === 4`)
+	b.press(t, escape, chromedp.ModifierShift)
+	b.status(t, "e_stop")
+	b.until(t, "moves that cannot be made", unusable(moves))
+	b.until(t, "a reset that can", usable(`[data-action=reset], [data-remedy=reset]`))
+	b.until(t, "why", `says('[data-field=why]', /^Not now\. /)`)
+
+	b.click(t, `[data-action=hotel][data-value=C]`)
+	b.until(t, "why it is not done", `says('.commands [data-field=answer]', /Hotel C: Not now\. .*[Ss]top/)`)
+	b.click(t, `#carousel g[data-hotel=B]`)
+	b.until(t, "why the drawing does not do it either", `says('.commands [data-field=answer]', /Hotel B: Not now\. /)`)
+	b.click(t, `[data-banner=e_stop] [data-remedy=reset]`)
+	b.status(t, "ready")
+	b.until(t, "moves that can be made again", usable(moves))
+	if sent := d.watch.events(t, func(op operation) bool { return op.Operation == "hotel" }); len(sent) > 0 {
+		t.Errorf("a button that cannot be used has sent %+v", sent)
+	}
+
+	// A motor that is released, and connected again.
+	b.click(t, `[data-action=connection]`)
+	b.status(t, "requires_init")
+	b.until(t, "a released motor", `says('.status [data-field=status]', /^Motor released$/) && says('[data-banner=motor]', /^The motor is released/)`)
+	b.until(t, "moves that cannot be made", unusable(moves))
+	b.click(t, `[data-banner=motor] [data-remedy=connect]`)
+	b.status(t, "ready")
+	b.until(t, "moves that can be made again", usable(moves)+` && !seen('[data-banner=motor]')`)
+}
