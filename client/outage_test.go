@@ -143,24 +143,35 @@ func TestACancelIsNotSentAgain(t *testing.T) {
 	l := &lab{t: t, relay: relay, client: dial(t, relay.Address(), "lab")}
 	l.watch = l.client.Watch(t.Context())
 	l.untilConnected(true)
-	for name, lose := range map[string]func(){
-		"the connection is lost": func() { l.away(func() {}) },
-		"the device is lost":     func() { script.publish("availability", "offline", true) },
+	for target, lose := range map[string]func(){
+		"x": func() { l.away(func() {}) },
+		"y": func() { script.publish("availability", "offline", true) },
 	} {
 		answer := make(chan error)
 		go func() {
-			_, err := l.client.Submit(within(t), "lab", client.Command{Input: "cancel", Fields: map[string]any{"id": "all"}})
+			_, err := l.client.Submit(within(t), "lab", client.Command{Input: "cancel", Fields: map[string]any{"id": target}})
 			answer <- err
 		}()
-		script.next()
+		if id := script.nextID(); id != target {
+			t.Errorf("a cancel of %s came", id)
+		}
 		lose()
 		if err := <-answer; !errors.Is(err, client.ErrUnanswered) {
-			t.Errorf("when %s, it ended with %v", name, err)
+			t.Errorf("it ended with %v", err)
 		}
 		for _, availability := range []string{"offline", "online"} {
 			script.publish("availability", availability, true)
 			l.until(client.Availability, availability)
 		}
+	}
+	beside(t, func() {
+		if id := script.nextID(); id != "last" {
+			t.Errorf("a cancel of %s came", id)
+		}
+		script.publish("operation", `{"id": "9", "operation": "cancel", "parameters": {"id": "last"}, "state": "completed"}`, false)
+	})
+	if s, err := l.client.Submit(within(t), "lab", client.Command{Input: "cancel", Fields: map[string]any{"id": "last"}}); err != nil || s.ID != "9" {
+		t.Errorf("it ended with %v", err)
 	}
 }
 
@@ -169,31 +180,64 @@ func TestADeviceThatGoesAwayBeforeItAnswersMayHaveTheCommand(t *testing.T) {
 	address := listen(t, "127.0.0.1:0").Addr().String()
 	script := newScript(t, address)
 	c := dial(t, address, "lab")
-	for _, returns := range []bool{true, false} {
-		answer := make(chan error)
+	submit := func() <-chan error {
+		ended := make(chan error, 1)
 		go func() {
 			s, err := c.Submit(within(t), "lab", hotel("B"))
 			if err == nil {
 				_, err = s.Wait(within(t))
 			}
+			ended <- err
+		}()
+		return ended
+	}
+	returned := submit()
+	id := script.nextID()
+	script.publish("availability", "offline", true)
+	script.publish("availability", "online", true)
+	if again := script.nextID(); again != id {
+		t.Errorf("it was sent as %s, and again as %s", id, again)
+	}
+	script.say(id, device.Queued)
+	gone := submit()
+	script.nextID()
+	script.publish("availability", "offline", true)
+	if err := <-gone; !errors.Is(err, client.ErrUnanswered) {
+		t.Errorf("it ended with %v", err)
+	}
+	if n := len(script.arrived); n > 0 {
+		t.Errorf("%d commands were sent while the device was away", n)
+	}
+	script.publish("availability", "online", true)
+	script.nextID() // what was accepted is asked for
+	script.say(id, device.Completed)
+	if err := <-returned; err != nil {
+		t.Error(err)
+	}
+}
+
+// A broker that has been away tells of a device that it is offline before the device is back.
+func TestADeviceThatWasAwayWithTheBrokerIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	address := listen(t, "127.0.0.1:0").Addr().String()
+	script := newScript(t, address)
+	relay := newRelay(t, address)
+	l := &lab{t: t, relay: relay, client: dial(t, relay.Address(), "lab")}
+	l.watch = l.client.Watch(t.Context())
+	l.untilConnected(true)
+	answer := make(chan error, 1)
+	l.away(func() {
+		script.publish("availability", "offline", true)
+		go func() {
+			_, err := l.client.Submit(within(t), "lab", hotel("B"))
 			answer <- err
 		}()
-		id := script.nextID()
-		script.publish("availability", "offline", true)
-		if !returns {
-			if err := <-answer; !errors.Is(err, client.ErrUnanswered) {
-				t.Errorf("it ended with %v", err)
-			}
-			return
-		}
-		script.publish("availability", "online", true)
-		if again := script.nextID(); again != id {
-			t.Errorf("it was sent as %s, and again as %s", id, again)
-		}
-		script.say(id, device.Completed)
-		if err := <-answer; err != nil {
-			t.Error(err)
-		}
+	})
+	l.until(client.Availability, "offline")
+	script.publish("availability", "online", true)
+	script.say(script.nextID(), device.Completed)
+	if err := <-answer; err != nil {
+		t.Error(err)
 	}
 }
 
