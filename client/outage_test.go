@@ -272,6 +272,7 @@ func TestAnOldOperationWithTheSameIDIsNoAnswer(t *testing.T) {
 	address := listen(t, "127.0.0.1:0").Addr().String()
 	script := newScript(t, address)
 	script.publish("history", `[{"id": "mine", "operation": "hotel", "state": "completed", "attempt": 1}]`, true)
+	script.publish("availability", "", true) // nothing is sent until it is there
 	c := dial(t, address, "lab")
 	answer := make(chan error)
 	go func() {
@@ -280,6 +281,10 @@ func TestAnOldOperationWithTheSameIDIsNoAnswer(t *testing.T) {
 		_, err := c.Submit(within(t), "lab", command)
 		answer <- err
 	}()
+	for range 100 {
+		script.say("mine", device.Completed)
+	}
+	script.publish("availability", "online", true)
 	script.nextID()
 	script.reject("mine", device.CodeDuplicateID)
 	expectCode(t, <-answer, device.Rejected, device.CodeDuplicateID)
