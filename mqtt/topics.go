@@ -1,10 +1,16 @@
 package mqtt
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/plate-resort/plate-resort/device"
 )
+
+// DeviceIDPattern is what the id of a device looks like: 1 to 64 small letters, digits, - and _, of which the first is a
+// letter or a digit. So it is one level of a topic, has nothing that a wildcard, JSON or an address quotes, and other ids
+// are of no device.
+var DeviceIDPattern = regexp.MustCompile("^[a-z0-9][a-z0-9_-]{0,63}$")
 
 // Topics are the topics of one device.
 type Topics struct {
