@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/plate-resort/plate-resort/client"
+	"github.com/plate-resort/plate-resort/mqtt"
 )
 
 const (
@@ -54,7 +55,7 @@ func newHub(version string, log *slog.Logger) *hub {
 
 // take takes a message of the client, and reports whether it is the first that waits to be passed on.
 func (h *hub) take(m client.Message) (first bool) {
-	if m.Topic != client.Broker && !idPattern.MatchString(m.Device) {
+	if m.Topic != client.Broker && !mqtt.DeviceIDPattern.MatchString(m.Device) {
 		return false // of no device
 	}
 	i, ok := encode(m)

@@ -3,7 +3,6 @@ package dashboard
 import (
 	"bytes"
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -11,9 +10,6 @@ import (
 	"github.com/plate-resort/plate-resort/client"
 	"github.com/plate-resort/plate-resort/mqtt"
 )
-
-// idPattern is what device ids and the names of schedules look like.
-var idPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 
 // maxPayload is the largest payload that is passed on, in bytes: a thousand schedules are less.
 const maxPayload = 1 << 20
@@ -60,7 +56,7 @@ func availability(payload []byte) []byte {
 	}
 }
 
-// newItem needs no quoting: the device's id matches idPattern. It takes line breaks out of the payload, which would end
+// newItem needs no quoting: the device's id matches [mqtt.DeviceIDPattern]. It takes line breaks out of the payload, which would end
 // the event; ok is false of what is not JSON.
 func newItem(device string, topic client.Topic, at time.Time, payload []byte) (i item, ok bool) {
 	const frame = len(`{"device":"","topic":"availability","at":0000000000000,"payload":}`)
