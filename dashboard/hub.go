@@ -98,7 +98,7 @@ func (h *hub) keep(m client.Message, i item) {
 		h.full = true
 		return
 	case d == nil:
-		d = new(memory)
+		d = newMemory()
 		h.devices[m.Device] = d
 		if m.Topic != client.Availability {
 			h.lose(m.Device, d, m.Received)
@@ -111,7 +111,7 @@ func (h *hub) keep(m client.Message, i item) {
 // lose has a device count as offline.
 func (h *hub) lose(id string, d *memory, now time.Time) {
 	i, _ := newItem(id, client.Availability, now, offline)
-	d.latest[availabilityIndex] = i
+	d.latest[client.Availability] = i
 	h.pending.add(i)
 }
 
@@ -145,7 +145,7 @@ func (h *hub) pass(now time.Time) {
 	if !h.settled.IsZero() && !now.Before(h.settled) {
 		h.settled = time.Time{}
 		for id, d := range h.devices {
-			if !d.heard && string(d.latest[availabilityIndex].payload) != string(offline) {
+			if !d.heard && string(d.latest[client.Availability].payload) != string(offline) {
 				h.lose(id, d, now)
 			}
 		}
@@ -185,8 +185,8 @@ func (h *hub) join(now time.Time) (*browser, [][]byte) {
 	items := make([]item, 0, 1+len(h.devices)*len(retained))
 	items = append(items, h.broker)
 	for _, id := range slices.Sorted(maps.Keys(h.devices)) {
-		for _, i := range h.devices[id].latest {
-			if i.text != nil {
+		for _, topic := range retained {
+			if i, known := h.devices[id].latest[topic]; known {
 				items = append(items, i)
 			}
 		}

@@ -22,24 +22,21 @@ const (
 // retained are the topics whose latest message is kept, in the order of a snapshot.
 var retained = []client.Topic{client.Availability, client.State, client.Health, client.Queue, client.History, client.Schedules}
 
-const (
-	availabilityIndex = 0
-	historyIndex      = 4
-)
-
 // A memory is what is kept of one device.
 type memory struct {
-	latest     [6]item // by the index in retained
-	heard      bool    // its availability, since the broker was away
-	health     []point // oldest first
+	latest     map[client.Topic]item // of the retained topics
+	heard      bool                  // its availability, since the broker was away
+	health     []point               // oldest first
 	log        []json.RawMessage
 	operations []ended // newest first
 }
 
+func newMemory() *memory { return &memory{latest: make(map[client.Topic]item)} }
+
 // keep keeps a message.
 func (d *memory) keep(m client.Message, i item) {
-	if n := slices.Index(retained, m.Topic); n >= 0 {
-		d.latest[n] = i
+	if slices.Contains(retained, m.Topic) {
+		d.latest[m.Topic] = i
 	}
 	switch m.Topic {
 	case client.Availability:
@@ -165,7 +162,7 @@ type detail struct {
 
 // detail returns a copy.
 func (d *memory) detail(now time.Time) *detail {
-	d.keepHistory(d.latest[historyIndex].payload) // its events may have been missed
+	d.keepHistory(d.latest[client.History].payload) // its events may have been missed
 	v := &detail{
 		Health:     append([]point{}, d.recentHealth(now)...),
 		Log:        append([]json.RawMessage{}, d.log...),
