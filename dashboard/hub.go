@@ -18,7 +18,8 @@ const (
 	// maxWaiting is how many batches wait for one browser; one that is further behind is dropped. The batches are the
 	// same for all browsers, so that many slow ones cost hardly more than one.
 	maxWaiting = 100
-	// returnPatience is how long a device may take to come back to a broker that was away.
+	// returnPatience is how long a device may take to come back to a broker that was away, and the broker to tell what
+	// it has kept.
 	returnPatience = 5 * time.Second
 )
 
@@ -33,7 +34,7 @@ type hub struct {
 	up       bool // there is a connection to the broker
 	devices  map[string]*memory
 	full     bool      // and said so
-	settled  time.Time // when devices that were not heard of since the broker was away count as offline; zero is never
+	settled  time.Time // when the broker has told all that it has since it was away; zero is never
 	pending  batch
 	browsers map[*browser]bool
 }
@@ -88,8 +89,7 @@ func (h *hub) keep(m client.Message, i item) {
 	case d == nil && cleared:
 		return
 	case cleared:
-		delete(h.devices, m.Device)
-		h.pending.add(i)
+		h.remove(m.Device, m.Received)
 		return
 	case d == nil && len(h.devices) == maxDevices:
 		if !h.full {
@@ -105,6 +105,13 @@ func (h *hub) keep(m client.Message, i item) {
 		}
 	}
 	d.keep(m, i)
+	h.pending.add(i)
+}
+
+// remove forgets a device that is gone for good.
+func (h *hub) remove(id string, now time.Time) {
+	delete(h.devices, id)
+	i, _ := newItem(id, client.Availability, now, gone)
 	h.pending.add(i)
 }
 
@@ -127,7 +134,7 @@ func (h *hub) reconnected(m client.Message) {
 	}
 	h.settled = time.Time{}
 	for _, d := range h.devices {
-		d.heard = false
+		d.heard, d.announced = false, false
 	}
 }
 
@@ -143,14 +150,23 @@ func (h *hub) pass(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.settled.IsZero() && !now.Before(h.settled) {
-		h.settled = time.Time{}
-		for id, d := range h.devices {
-			if !d.heard && string(d.latest[client.Availability].payload) != string(offline) {
-				h.lose(id, d, now)
-			}
-		}
+		h.settle(now)
 	}
 	h.flush(now)
+}
+
+// settle takes leave of what has not come back with the broker. A device of which it has kept nothing was removed
+// meanwhile; one that does not say that it is online is offline.
+func (h *hub) settle(now time.Time) {
+	h.settled = time.Time{}
+	for id, d := range h.devices {
+		switch {
+		case !d.heard:
+			h.remove(id, now)
+		case !d.announced && string(d.latest[client.Availability].payload) != string(offline):
+			h.lose(id, d, now)
+		}
+	}
 }
 
 // flush hands the batch to every browser, and drops those that have too much already.

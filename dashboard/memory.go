@@ -25,7 +25,8 @@ var retained = []client.Topic{client.Availability, client.State, client.Health, 
 // A memory is what is kept of one device.
 type memory struct {
 	latest     map[client.Topic]item // of the retained topics
-	heard      bool                  // its availability, since the broker was away
+	heard      bool                  // any of them, since the broker was away
+	announced  bool                  // its availability, since then
 	health     []point               // oldest first
 	log        []json.RawMessage
 	operations []ended // newest first
@@ -37,10 +38,11 @@ func newMemory() *memory { return &memory{latest: make(map[client.Topic]item)} }
 func (d *memory) keep(m client.Message, i item) {
 	if slices.Contains(retained, m.Topic) {
 		d.latest[m.Topic] = i
+		d.heard = true
 	}
 	switch m.Topic {
 	case client.Availability:
-		d.heard = true
+		d.announced = true
 	case client.Health:
 		if !m.Retained { // then it may be of any age
 			d.keepHealth(m.Received, i.payload)
