@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/plate-resort/plate-resort/client"
@@ -13,11 +14,15 @@ import (
 )
 
 const (
-	maxDevices  = 2000
+	maxDevices = 2000
+	// maxKept is how many bytes are kept of all devices: some 800 that have much to tell need less. The process takes more
+	// than twice as much, as what was replaced is collected only later.
+	maxKept     = 128 << 20
 	maxBrowsers = 64
 	// maxWaiting is how many batches wait for one browser; one that is further behind is dropped. The batches are the
-	// same for all browsers, so that many slow ones cost hardly more than one.
+	// same for all browsers, so that many slow ones cost hardly more than one. maxUnread is how many bytes they may have.
 	maxWaiting = 100
+	maxUnread  = 16 << 20
 	// returnPatience is how long a device may take to come back to a broker that was away, and the broker to tell what
 	// it has kept.
 	returnPatience = 5 * time.Second
@@ -28,12 +33,14 @@ const (
 type hub struct {
 	version []byte // JSON
 	log     *slog.Logger
+	// What is said once: that a payload is too large, that there are too many devices, and that there is too much of them.
+	large, full, shed sync.Once
 
 	mu       sync.Mutex
 	broker   item
 	up       bool // there is a connection to the broker
 	devices  map[string]*memory
-	full     bool      // and said so
+	size     int       // bytes, of all of them
 	settled  time.Time // when the broker has told all that it has since it was away; zero is never
 	pending  batch
 	browsers map[*browser]bool
@@ -41,7 +48,8 @@ type hub struct {
 
 // A browser is one stream.
 type browser struct {
-	batches chan []byte // closed when the browser is dropped
+	batches chan []byte  // closed when the browser is dropped
+	unread  atomic.Int64 // bytes that wait in it; who receives takes them off
 }
 
 func newHub(version string, log *slog.Logger) *hub {
@@ -58,6 +66,12 @@ func newHub(version string, log *slog.Logger) *hub {
 func (h *hub) take(m client.Message) (first bool) {
 	if m.Topic != client.Broker && !mqtt.DeviceIDPattern.MatchString(m.Device) {
 		return false // of no device
+	}
+	if tooLarge(m) {
+		h.large.Do(func() {
+			h.log.Warn("what is larger than any device publishes is not shown; this is not said again", "device", m.Device, "topic", m.Topic, "bytes", len(m.Payload))
+		})
+		return false
 	}
 	i, ok := encode(m)
 	if !ok {
@@ -92,10 +106,9 @@ func (h *hub) keep(m client.Message, i item) {
 		h.remove(m.Device, m.Received)
 		return
 	case d == nil && len(h.devices) == maxDevices:
-		if !h.full {
+		h.full.Do(func() {
 			h.log.Warn("there are more devices than the dashboard shows", "most", maxDevices, "not_shown", m.Device)
-		}
-		h.full = true
+		})
 		return
 	case d == nil:
 		d = newMemory()
@@ -105,11 +118,39 @@ func (h *hub) keep(m client.Message, i item) {
 		}
 	}
 	d.keep(m, i)
+	h.weigh(d)
+	h.shrink()
 	h.pending.add(i)
+}
+
+// weigh counts what is kept of a device.
+func (h *hub) weigh(d *memory) {
+	h.size -= d.size
+	d.size = d.bytes()
+	h.size += d.size
+}
+
+// shrink gives up what is kept of the largest devices, until all is small enough.
+func (h *hub) shrink() {
+	for h.size > maxKept {
+		var id string
+		var largest *memory
+		for other, d := range h.devices {
+			if largest == nil || d.size > largest.size {
+				id, largest = other, d
+			}
+		}
+		h.shed.Do(func() {
+			h.log.Warn("the devices publish more than the dashboard keeps; this is not said again", "most_bytes", maxKept, "device", id, "bytes", largest.size)
+		})
+		largest.shrink()
+		h.weigh(largest)
+	}
 }
 
 // remove forgets a device that is gone for good.
 func (h *hub) remove(id string, now time.Time) {
+	h.size -= h.devices[id].size
 	delete(h.devices, id)
 	i, _ := newItem(id, client.Availability, now, gone)
 	h.pending.add(i)
@@ -177,6 +218,10 @@ func (h *hub) flush(now time.Time) {
 	}
 	text := h.pending.event(now)
 	for b := range h.browsers {
+		if b.unread.Add(int64(len(text))) > maxUnread {
+			h.drop(b)
+			continue
+		}
 		select {
 		case b.batches <- text:
 		default:
@@ -207,7 +252,7 @@ func (h *hub) join(now time.Time) (*browser, [][]byte) {
 			}
 		}
 	}
-	b := &browser{make(chan []byte, maxWaiting)}
+	b := &browser{batches: make(chan []byte, maxWaiting)}
 	h.browsers[b] = true
 	return b, snapshot(now, h.version, items)
 }
@@ -226,6 +271,7 @@ func (h *hub) detail(id string, now time.Time) *detail {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if d := h.devices[id]; d != nil {
+		defer h.weigh(d)
 		return d.detail(now)
 	}
 	return nil

@@ -225,7 +225,7 @@ func TestLargeBatch(t *testing.T) {
 		e.snapshot()
 		large := `{"a":"` + strings.Repeat("x", 100<<10) + `"}`
 		for range 3 {
-			f.says("lab", client.State, large)
+			f.says("lab", client.Schedules, large)
 		}
 		since := time.Now()
 		if next, _ := e.event(); len(next.Messages) != 4 || time.Since(since) > 0 { // with the availability
