@@ -17,7 +17,7 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // A guard stands before everything. It lets in who knows the password or, when there is none, who asks for this machine
-// by a name that no other web page can have; and no other web page may write.
+// by a name that no other web page can have; and other web pages may do no more than lead to this one.
 type guard struct {
 	password [sha256.Size]byte // what it hashes to
 	open     bool              // there is none
@@ -29,13 +29,9 @@ type guard struct {
 }
 
 func newGuard(password string, log *slog.Logger, next http.Handler) *guard {
-	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, http.StatusForbidden, "cross_origin", "another web page may not command devices")
-	}))
 	return &guard{
 		password: sha256.Sum256([]byte(password)), open: password == "", log: log,
-		next: protection.Handler(next), failed: make(map[string]time.Time),
+		next: next, failed: make(map[string]time.Time),
 	}
 }
 
@@ -49,10 +45,23 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case g.open && !isLoopback(r.Host):
 		// Any name may be made to point here, and the page that it came from would then be of this origin.
 		refuse(w, http.StatusMisdirectedRequest, "unknown_host", "without a password the dashboard is at localhost only")
+	case isForeign(r):
+		refuse(w, http.StatusForbidden, "cross_origin", "another web page may neither command devices nor follow them")
 	case !g.open && !g.admits(w, r):
 	default:
 		g.next.ServeHTTP(w, r)
 	}
+}
+
+// isForeign reports whether another web page has the browser ask for this: to read is as little its business as to
+// write, since a stream takes a place. A link to the page itself is not foreign.
+func isForeign(r *http.Request) bool {
+	if r.Method == http.MethodGet && r.URL.Path == "/" && r.Header.Get("Sec-Fetch-Mode") == "navigate" {
+		return false
+	}
+	write := *r
+	write.Method = http.MethodPost // others are not looked at
+	return http.NewCrossOriginProtection().Check(&write) != nil
 }
 
 // isLoopback reports whether a Host header names this machine for itself.

@@ -22,6 +22,29 @@ func TestOtherWebPages(t *testing.T) {
 				t.Errorf("%s: %s was answered with %d, %s", name, path, got.status, got.text)
 			}
 		}
+		for _, path := range []string{"/events", "/devices/lab", "/", "/app.js"} {
+			if got := r.get(path, headers...); got.status != http.StatusForbidden || got.Error == nil {
+				t.Errorf("%s: %s was answered with %d, %.100s", name, path, got.status, got.text)
+			}
+		}
+	}
+	for path, want := range map[string]int{"/": http.StatusOK, "/events": http.StatusForbidden, "/devices/lab": http.StatusForbidden} {
+		if got := r.get(path, "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"); got.status != want {
+			t.Errorf("a link to %s was answered with %d, want %d", path, got.status, want)
+		}
+	}
+	if got := r.post("/", "", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"); got.status != http.StatusForbidden {
+		t.Errorf("a form was answered with %d", got.status)
+	}
+	for _, headers := range [][]string{{"Sec-Fetch-Site", "same-origin"}, {"Sec-Fetch-Site", "none"}, {"Origin", r.url}, {}} {
+		answer, err := r.http.Do(r.request(http.MethodGet, "/events", "", headers...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			t.Errorf("a stream with %q was answered with %d", headers, answer.StatusCode)
+		}
 	}
 	for _, host := range []string{"evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example:80", "192.168.1.7:8080", "[fe80::1]:80", "."} {
 		for _, path := range []string{"/", "/events", "/devices/lab"} {
