@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"log/slog"
@@ -21,6 +22,7 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 type guard struct {
 	password [sha256.Size]byte // what it hashes to
 	open     bool              // there is none
+	pass     string            // the cookie of browsers that have had the password; another one each time the program runs
 	log      *slog.Logger
 	next     http.Handler
 
@@ -31,7 +33,7 @@ type guard struct {
 func newGuard(password string, log *slog.Logger, next http.Handler) *guard {
 	return &guard{
 		password: sha256.Sum256([]byte(password)), open: password == "", log: log,
-		next: next, failed: make(map[string]time.Time),
+		pass: rand.Text(), next: next, failed: make(map[string]time.Time),
 	}
 }
 
@@ -77,8 +79,12 @@ func isLoopback(host string) bool {
 }
 
 const (
-	// penalty is how long an address is not listened to after a wrong password.
+	// penalty is how long an address is not listened to after a wrong password. Many browsers may have one address, and
+	// one that guesses must not keep a stop of the others away: who has had the password has a pass, which nobody can
+	// guess, and does not wait. The right password alone does not help: then any number could be guessed at once.
 	penalty = time.Second
+	// passName is the name of the cookie with the pass.
+	passName = "plate-resort-pass"
 	// maxFailed is how many addresses are remembered.
 	maxFailed = 1000
 )
@@ -87,13 +93,17 @@ const (
 func (g *guard) admits(w http.ResponseWriter, r *http.Request) bool {
 	address := remote(r)
 	_, password, given := r.BasicAuth()
-	if given && g.punished(address) {
+	waits := !g.hasPass(r)
+	if given && waits && g.punished(address) {
 		w.Header().Set("Retry-After", "1")
 		refuse(w, http.StatusTooManyRequests, "wrong_password", "the last password was wrong; try again in %v", penalty)
 		return false
 	}
 	sum := sha256.Sum256([]byte(password))
 	if given && subtle.ConstantTimeCompare(sum[:], g.password[:]) == 1 {
+		if waits {
+			http.SetCookie(w, &http.Cookie{Name: passName, Value: g.pass, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
+		}
 		return true
 	}
 	if given {
@@ -103,6 +113,12 @@ func (g *guard) admits(w http.ResponseWriter, r *http.Request) bool {
 	w.Header().Set("WWW-Authenticate", `Basic realm="Plate Resort", charset="UTF-8"`)
 	refuse(w, http.StatusUnauthorized, "password", "the dashboard has a password; the user name does not matter")
 	return false
+}
+
+// hasPass reports whether the request is of a browser that has had the password. It needs the password all the same.
+func (g *guard) hasPass(r *http.Request) bool {
+	cookie, err := r.Cookie(passName)
+	return err == nil && subtle.ConstantTimeCompare([]byte(cookie.Value), []byte(g.pass)) == 1
 }
 
 // remote is the address that a request comes from, or that a proxy on this machine has it from: one who guesses does not

@@ -136,6 +136,59 @@ func TestGuessing(t *testing.T) {
 	})
 }
 
+// Who has had the password is not held up by one who guesses at the same address.
+func TestPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFeed(t, Config{Password: "secret"})
+		try := func(want int, password, pass string) (given *http.Cookie) {
+			t.Helper()
+			request, err := http.NewRequest(http.MethodGet, "http://localhost/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if password != "" {
+				request.SetBasicAuth("", password)
+			}
+			if pass != "" {
+				request.AddCookie(&http.Cookie{Name: passName, Value: pass})
+			}
+			answer, err := f.http.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer.Body.Close()
+			if answer.StatusCode != want {
+				t.Errorf("%q with the pass %q was answered with %d, want %d", password, pass, answer.StatusCode, want)
+			}
+			if all := answer.Cookies(); len(all) > 0 {
+				given = all[0]
+			}
+			return given
+		}
+		pass := try(http.StatusOK, "secret", "")
+		if pass == nil || !pass.HttpOnly || pass.SameSite != http.SameSiteLaxMode || pass.Path != "/" || len(pass.Value) < 26 {
+			t.Fatalf("the pass is %v", pass)
+		}
+		if again := try(http.StatusOK, "secret", pass.Value); again != nil {
+			t.Errorf("there is another pass, %v", again)
+		}
+		for range 3 {
+			if given := try(http.StatusUnauthorized, "guess", ""); given != nil {
+				t.Errorf("a guess got the pass")
+			}
+			try(http.StatusOK, "secret", pass.Value)
+			try(http.StatusTooManyRequests, "secret", "")
+			try(http.StatusTooManyRequests, "secret", "guess")
+			try(http.StatusUnauthorized, "guess", pass.Value)
+			try(http.StatusUnauthorized, "", pass.Value)
+			time.Sleep(penalty)
+		}
+		if old := try(http.StatusOK, "secret", "of an earlier run"); old == nil || old.Value != pass.Value {
+			t.Errorf("instead of an old pass there is %v", old)
+		}
+	})
+}
+
 func TestAddresses(t *testing.T) {
 	for at, want := range map[string]string{
 		"192.0.2.1:99":          "192.0.2.1",
