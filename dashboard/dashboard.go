@@ -6,8 +6,9 @@
 //	client.Submit ◄───────── POST /devices/{id}/{input}
 //	page/ ─────────────────► GET /              static files, embedded
 //
-// The hub's memory is bounded, and nobody slow holds anybody up: a browser that does not read is dropped, and gets a
-// snapshot when it comes again. Everything passes the guard, which keeps other web pages and other people out.
+// The hub keeps 128 MiB at most, 1.6 MiB of one device, and nobody slow holds anybody up: a browser that does not read
+// is dropped, and gets a snapshot when it comes again. Everything passes the guard, which keeps other web pages and other
+// people out.
 package dashboard
 
 import (

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"log/slog"
@@ -17,10 +18,11 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // A guard stands before everything. It lets in who knows the password or, when there is none, who asks for this machine
-// by a name that no other web page can have; and no other web page may write.
+// by a name that no other web page can have; and other web pages may do no more than lead to this one.
 type guard struct {
 	password [sha256.Size]byte // what it hashes to
 	open     bool              // there is none
+	pass     string            // the cookie of browsers that have had the password; another one each time the program runs
 	log      *slog.Logger
 	next     http.Handler
 
@@ -29,13 +31,9 @@ type guard struct {
 }
 
 func newGuard(password string, log *slog.Logger, next http.Handler) *guard {
-	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, http.StatusForbidden, "cross_origin", "another web page may not command devices")
-	}))
 	return &guard{
 		password: sha256.Sum256([]byte(password)), open: password == "", log: log,
-		next: protection.Handler(next), failed: make(map[string]time.Time),
+		pass: rand.Text(), next: next, failed: make(map[string]time.Time),
 	}
 }
 
@@ -49,10 +47,23 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case g.open && !isLoopback(r.Host):
 		// Any name may be made to point here, and the page that it came from would then be of this origin.
 		refuse(w, http.StatusMisdirectedRequest, "unknown_host", "without a password the dashboard is at localhost only")
+	case isForeign(r):
+		refuse(w, http.StatusForbidden, "cross_origin", "another web page may neither command devices nor follow them")
 	case !g.open && !g.admits(w, r):
 	default:
 		g.next.ServeHTTP(w, r)
 	}
+}
+
+// isForeign reports whether another web page has the browser ask for this: to read is as little its business as to
+// write, since a stream takes a place. A link to the page itself is not foreign.
+func isForeign(r *http.Request) bool {
+	if r.Method == http.MethodGet && r.URL.Path == "/" && r.Header.Get("Sec-Fetch-Mode") == "navigate" {
+		return false
+	}
+	write := *r
+	write.Method = http.MethodPost // others are not looked at
+	return http.NewCrossOriginProtection().Check(&write) != nil
 }
 
 // isLoopback reports whether a Host header names this machine for itself.
@@ -68,8 +79,12 @@ func isLoopback(host string) bool {
 }
 
 const (
-	// penalty is how long an address is not listened to after a wrong password.
+	// penalty is how long an address is not listened to after a wrong password. Many browsers may have one address, and
+	// one that guesses must not keep a stop of the others away: who has had the password has a pass, which nobody can
+	// guess, and does not wait. The right password alone does not help: then any number could be guessed at once.
 	penalty = time.Second
+	// passName is the name of the cookie with the pass.
+	passName = "plate-resort-pass"
 	// maxFailed is how many addresses are remembered.
 	maxFailed = 1000
 )
@@ -78,13 +93,17 @@ const (
 func (g *guard) admits(w http.ResponseWriter, r *http.Request) bool {
 	address := remote(r)
 	_, password, given := r.BasicAuth()
-	if given && g.punished(address) {
+	waits := !g.hasPass(r)
+	if given && waits && g.punished(address) {
 		w.Header().Set("Retry-After", "1")
 		refuse(w, http.StatusTooManyRequests, "wrong_password", "the last password was wrong; try again in %v", penalty)
 		return false
 	}
 	sum := sha256.Sum256([]byte(password))
 	if given && subtle.ConstantTimeCompare(sum[:], g.password[:]) == 1 {
+		if waits {
+			http.SetCookie(w, &http.Cookie{Name: passName, Value: g.pass, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
+		}
 		return true
 	}
 	if given {
@@ -94,6 +113,12 @@ func (g *guard) admits(w http.ResponseWriter, r *http.Request) bool {
 	w.Header().Set("WWW-Authenticate", `Basic realm="Plate Resort", charset="UTF-8"`)
 	refuse(w, http.StatusUnauthorized, "password", "the dashboard has a password; the user name does not matter")
 	return false
+}
+
+// hasPass reports whether the request is of a browser that has had the password. It needs the password all the same.
+func (g *guard) hasPass(r *http.Request) bool {
+	cookie, err := r.Cookie(passName)
+	return err == nil && subtle.ConstantTimeCompare([]byte(cookie.Value), []byte(g.pass)) == 1
 }
 
 // remote is the address that a request comes from, or that a proxy on this machine has it from: one who guesses does not

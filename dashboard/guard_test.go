@@ -22,6 +22,29 @@ func TestOtherWebPages(t *testing.T) {
 				t.Errorf("%s: %s was answered with %d, %s", name, path, got.status, got.text)
 			}
 		}
+		for _, path := range []string{"/events", "/devices/lab", "/", "/app.js"} {
+			if got := r.get(path, headers...); got.status != http.StatusForbidden || got.Error == nil {
+				t.Errorf("%s: %s was answered with %d, %.100s", name, path, got.status, got.text)
+			}
+		}
+	}
+	for path, want := range map[string]int{"/": http.StatusOK, "/events": http.StatusForbidden, "/devices/lab": http.StatusForbidden} {
+		if got := r.get(path, "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"); got.status != want {
+			t.Errorf("a link to %s was answered with %d, want %d", path, got.status, want)
+		}
+	}
+	if got := r.post("/", "", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"); got.status != http.StatusForbidden {
+		t.Errorf("a form was answered with %d", got.status)
+	}
+	for _, headers := range [][]string{{"Sec-Fetch-Site", "same-origin"}, {"Sec-Fetch-Site", "none"}, {"Origin", r.url}, {}} {
+		answer, err := r.http.Do(r.request(http.MethodGet, "/events", "", headers...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			t.Errorf("a stream with %q was answered with %d", headers, answer.StatusCode)
+		}
 	}
 	for _, host := range []string{"evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example:80", "192.168.1.7:8080", "[fe80::1]:80", "."} {
 		for _, path := range []string{"/", "/events", "/devices/lab"} {
@@ -109,6 +132,59 @@ func TestGuessing(t *testing.T) {
 		}
 		if status := try("secret"); status != http.StatusOK {
 			t.Errorf("the password was answered with %d", status)
+		}
+	})
+}
+
+// Who has had the password is not held up by one who guesses at the same address.
+func TestPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFeed(t, Config{Password: "secret"})
+		try := func(want int, password, pass string) (given *http.Cookie) {
+			t.Helper()
+			request, err := http.NewRequest(http.MethodGet, "http://localhost/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if password != "" {
+				request.SetBasicAuth("", password)
+			}
+			if pass != "" {
+				request.AddCookie(&http.Cookie{Name: passName, Value: pass})
+			}
+			answer, err := f.http.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer.Body.Close()
+			if answer.StatusCode != want {
+				t.Errorf("%q with the pass %q was answered with %d, want %d", password, pass, answer.StatusCode, want)
+			}
+			if all := answer.Cookies(); len(all) > 0 {
+				given = all[0]
+			}
+			return given
+		}
+		pass := try(http.StatusOK, "secret", "")
+		if pass == nil || !pass.HttpOnly || pass.SameSite != http.SameSiteLaxMode || pass.Path != "/" || len(pass.Value) < 26 {
+			t.Fatalf("the pass is %v", pass)
+		}
+		if again := try(http.StatusOK, "secret", pass.Value); again != nil {
+			t.Errorf("there is another pass, %v", again)
+		}
+		for range 3 {
+			if given := try(http.StatusUnauthorized, "guess", ""); given != nil {
+				t.Errorf("a guess got the pass")
+			}
+			try(http.StatusOK, "secret", pass.Value)
+			try(http.StatusTooManyRequests, "secret", "")
+			try(http.StatusTooManyRequests, "secret", "guess")
+			try(http.StatusUnauthorized, "guess", pass.Value)
+			try(http.StatusUnauthorized, "", pass.Value)
+			time.Sleep(penalty)
+		}
+		if old := try(http.StatusOK, "secret", "of an earlier run"); old == nil || old.Value != pass.Value {
+			t.Errorf("instead of an old pass there is %v", old)
 		}
 	})
 }

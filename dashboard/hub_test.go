@@ -52,12 +52,13 @@ func TestAClearedDeviceIsGone(t *testing.T) {
 	})
 }
 
-// After the broker was away, a device that does not come back is offline.
+// After the broker was away, a device that does not come back is offline, and one of which the broker has kept nothing is
+// gone.
 func TestADeviceThatDoesNotComeBackIsOffline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFeed(t, Config{})
 		f.connected(true)
-		for _, id := range []string{"back", "early", "lost", "off"} {
+		for _, id := range []string{"back", "early", "lost", "off", "removed"} {
 			f.retains(id, client.Availability, map[bool]string{true: "offline", false: "online"}[id == "off"])
 		}
 		time.Sleep(time.Hour)
@@ -70,20 +71,32 @@ func TestADeviceThatDoesNotComeBackIsOffline(t *testing.T) {
 		f.retains("early", client.Availability, "online") // before the client is told that it is connected
 		f.connected(true)
 		f.says("back", client.Availability, "online")
+		f.retains("lost", client.State, "{}") // but its availability was cleared
+		f.retains("off", client.Availability, "offline")
+		f.says("removed", client.Log, "{}") // is no sign that the broker has kept anything
 		since := time.Now()
-		e.until("lost", func(m shown) bool {
-			if m.Topic == "availability" && string(m.Payload) == `"offline"` && m.Device != "lost" {
-				t.Errorf("%s is offline", m.Device)
+		want := []string{`lost/availability "offline"`, `removed/availability null`}
+		var got []string
+		e.until("the end of what is lost", func(m shown) bool {
+			if m.Topic == "availability" && m.At >= since.Add(returnPatience).UnixMilli() {
+				got = append(got, m.String())
 			}
-			return m.is("lost", "availability", `"offline"`)
+			return len(got) == len(want)
 		})
 		for _, m := range e.waiting {
 			t.Errorf("%v was told besides", m)
 		}
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
 		if took := time.Since(since); took < returnPatience || took > 2*returnPatience {
 			t.Errorf("it was found out after %v", took)
 		}
-		want := []string{up, `back/availability "online"`, `early/availability "online"`, `lost/availability "offline"`, `off/availability "offline"`}
+		want = []string{
+			up, `back/availability "online"`, `early/availability "online"`, `lost/availability "offline"`, `lost/state {}`,
+			`off/availability "offline"`,
+		}
 		if diff := cmp.Diff(want, show(f.open().snapshot().Messages)); diff != "" {
 			t.Error(diff)
 		}
@@ -212,7 +225,7 @@ func TestLargeBatch(t *testing.T) {
 		e.snapshot()
 		large := `{"a":"` + strings.Repeat("x", 100<<10) + `"}`
 		for range 3 {
-			f.says("lab", client.State, large)
+			f.says("lab", client.Schedules, large)
 		}
 		since := time.Now()
 		if next, _ := e.event(); len(next.Messages) != 4 || time.Since(since) > 0 { // with the availability

@@ -14,6 +14,8 @@ import (
 	"github.com/plate-resort/plate-resort/client"
 	"github.com/plate-resort/plate-resort/device"
 	"github.com/plate-resort/plate-resort/device/payload"
+	"github.com/plate-resort/plate-resort/mqtt"
+	"github.com/plate-resort/plate-resort/scheduler"
 )
 
 const (
@@ -48,9 +50,8 @@ func (d *Dashboard) serveInput(w http.ResponseWriter, r *http.Request) {
 // serveSchedule submits a schedule.
 func (d *Dashboard) serveSchedule(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	if !idPattern.MatchString(name) {
-		refuse(w, http.StatusNotFound, "unknown_input", "the name of a schedule is up to 64 small letters, digits, - and _, "+
-			"beginning with a letter or digit, not %s", payload.Quote([]byte(name)))
+	if err := scheduler.CheckName(name); err != nil {
+		refuse(w, http.StatusNotFound, "unknown_input", "%v", err)
 		return
 	}
 	d.submit(w, r, "schedules/"+name)
@@ -59,7 +60,7 @@ func (d *Dashboard) serveSchedule(w http.ResponseWriter, r *http.Request) {
 // submit sends a command to a device, and answers with its answer.
 func (d *Dashboard) submit(w http.ResponseWriter, r *http.Request, input string) {
 	id := r.PathValue("id")
-	if !idPattern.MatchString(id) {
+	if !mqtt.DeviceIDPattern.MatchString(id) {
 		refuse(w, http.StatusNotFound, "unknown_device", "there is no device %s", payload.Quote([]byte(id)))
 		return
 	}

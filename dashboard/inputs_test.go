@@ -37,6 +37,7 @@ func TestAMove(t *testing.T) {
 	if refused.status != http.StatusConflict || refused.State != "rejected" || refused.Error == nil || !strings.Contains(refused.Error.Message, `"Z" is not one of A, B, C, D`) {
 		t.Errorf("got %d, %s, want a rejection that says why", refused.status, refused.text)
 	}
+	e.until("the rejection", operationIs(refused.ID, "rejected"))
 	detail := r.get("/devices/lab")
 	if len(detail.Ended) != 2 || detail.Ended[0].ID != refused.ID || detail.Ended[1].ID != got.ID || detail.Ended[1].State != "completed" {
 		t.Errorf("the ended operations are %+v", detail.Ended)

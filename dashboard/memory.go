@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -13,46 +14,50 @@ const (
 	healthSpan = time.Hour
 	healthStep = 5 * time.Second
 	maxLog     = 200 // lines
+	// maxDetail is how many bytes are kept of the lines of a device's log, and of its ended operations.
+	maxDetail = 128 << 10
 	// maxOperations is how many ended operations are kept, and maxRejected how many of them may have been rejected, of
 	// which a broken program can send any number.
 	maxOperations = 100
 	maxRejected   = 20
+	// maxMemory is how many bytes all of this comes to for one device, most of them for a thousand schedules.
+	maxMemory = maxSchedules + 4*maxPayload + 2*maxDetail + int(healthSpan/healthStep+1)*overhead + 20*overhead
+	// overhead is how many bytes a thing takes that is kept, besides its text.
+	overhead = 100
 )
 
 // retained are the topics whose latest message is kept, in the order of a snapshot.
 var retained = []client.Topic{client.Availability, client.State, client.Health, client.Queue, client.History, client.Schedules}
 
-const (
-	availabilityIndex = 0
-	historyIndex      = 4
-)
-
-// A memory is what is kept of one device.
+// A memory is what is kept of one device. It is bounded by maxMemory: what is retained has the bounds of its kind, and
+// health, log and ended operations have theirs.
 type memory struct {
-	latest     [6]item // by the index in retained
-	heard      bool    // its availability, since the broker was away
-	health     []point // oldest first
+	size       int                   // bytes, as they were counted last
+	latest     map[client.Topic]item // of the retained topics
+	heard      bool                  // any of them, since the broker was away
+	announced  bool                  // its availability, since then
+	health     []point               // oldest first
 	log        []json.RawMessage
 	operations []ended // newest first
 }
 
+func newMemory() *memory { return &memory{latest: make(map[client.Topic]item)} }
+
 // keep keeps a message.
 func (d *memory) keep(m client.Message, i item) {
-	if n := slices.Index(retained, m.Topic); n >= 0 {
-		d.latest[n] = i
+	if slices.Contains(retained, m.Topic) {
+		d.latest[m.Topic] = i
+		d.heard = true
 	}
 	switch m.Topic {
 	case client.Availability:
-		d.heard = true
+		d.announced = true
 	case client.Health:
 		if !m.Retained { // then it may be of any age
 			d.keepHealth(m.Received, i.payload)
 		}
 	case client.Log:
-		if len(d.log) == maxLog {
-			d.log = slices.Delete(d.log, 0, 1)
-		}
-		d.log = append(d.log, json.RawMessage(i.payload))
+		d.keepLine(i.payload)
 	case client.Operation:
 		d.keepOperations(i.payload)
 	case client.History:
@@ -60,6 +65,44 @@ func (d *memory) keep(m client.Message, i item) {
 			d.keepHistory(i.payload)
 		}
 	}
+}
+
+// bytes is how many are kept.
+func (d *memory) bytes() int {
+	n := len(d.health) * overhead
+	for _, i := range d.latest {
+		n += len(i.text) + overhead
+	}
+	for _, line := range d.log {
+		n += len(line) + overhead
+	}
+	for _, e := range d.operations {
+		n += e.bytes()
+	}
+	return n
+}
+
+// shrink gives up what only the page of the one device shows, or else all that is retained but its availability. It
+// fills again by what the device publishes.
+func (d *memory) shrink() {
+	if len(d.health)+len(d.log)+len(d.operations) > 0 {
+		d.health, d.log, d.operations = nil, nil, nil
+		return
+	}
+	maps.DeleteFunc(d.latest, func(topic client.Topic, _ item) bool { return topic != client.Availability })
+}
+
+// keepLine keeps a line of the log.
+func (d *memory) keepLine(line json.RawMessage) {
+	d.log = append(d.log, line)
+	n, first := 0, len(d.log)
+	for first > 0 && len(d.log)-first < maxLog {
+		if n += len(d.log[first-1]) + overhead; n > maxDetail {
+			break
+		}
+		first--
+	}
+	d.log = slices.Delete(d.log, 0, first)
 }
 
 // A point is the motor's health at one time.
@@ -107,6 +150,9 @@ type ended struct {
 	payload  json.RawMessage
 }
 
+// bytes is how many it takes.
+func (e ended) bytes() int { return len(e.id) + len(e.payload) + overhead }
+
 // keepOperations keeps those of the operations that have ended. A copy replaces what it is a copy of; the rejection of
 // another command with the same id does not.
 func (d *memory) keepOperations(payloads ...json.RawMessage) {
@@ -116,7 +162,7 @@ func (d *memory) keepOperations(payloads ...json.RawMessage) {
 			State      device.State `json:"state"`
 			FinishedAt time.Time    `json:"finished_at"`
 		}
-		if json.Unmarshal(payload, &op) != nil || op.ID == "" || op.State == "" || !op.State.Ended() {
+		if len(payload) > maxEvent || json.Unmarshal(payload, &op) != nil || op.ID == "" || op.State == "" || !op.State.Ended() {
 			continue
 		}
 		e := ended{op.ID, op.FinishedAt, op.State == device.Rejected, payload}
@@ -133,18 +179,20 @@ func (d *memory) keepOperations(payloads ...json.RawMessage) {
 			d.operations[same] = e
 		}
 	}
-	d.forget(maxRejected, func(e ended) bool { return e.rejected })
-	d.forget(maxOperations, func(ended) bool { return true })
+	d.forget(maxRejected, maxDetail/4, func(e ended) bool { return e.rejected })
+	d.forget(maxOperations, maxDetail, func(ended) bool { return true })
 }
 
-// forget removes the oldest of these operations, if there are more of them than so many.
-func (d *memory) forget(most int, of func(ended) bool) {
-	n := 0
+// forget removes the oldest of these operations, if there are more of them than so many, or they take more bytes.
+func (d *memory) forget(most, bytes int, of func(ended) bool) {
+	n, size := 0, 0
 	d.operations = slices.DeleteFunc(d.operations, func(e ended) bool {
-		if of(e) {
-			n++
+		if !of(e) {
+			return false
 		}
-		return of(e) && n > most
+		n++
+		size += e.bytes()
+		return n > most || size > bytes
 	})
 }
 
@@ -165,7 +213,7 @@ type detail struct {
 
 // detail returns a copy.
 func (d *memory) detail(now time.Time) *detail {
-	d.keepHistory(d.latest[historyIndex].payload) // its events may have been missed
+	d.keepHistory(d.latest[client.History].payload) // its events may have been missed
 	v := &detail{
 		Health:     append([]point{}, d.recentHealth(now)...),
 		Log:        append([]json.RawMessage{}, d.log...),

@@ -3,7 +3,6 @@ package dashboard
 import (
 	"bytes"
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -12,16 +11,27 @@ import (
 	"github.com/plate-resort/plate-resort/mqtt"
 )
 
-// idPattern is what device ids and the names of schedules look like.
-var idPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+// The largest payloads that are passed on, in bytes.
+const (
+	maxPayload   = 64 << 10 // a queue or a history has 20 operations, none of which has 3 KiB
+	maxSchedules = 1 << 20  // there may be a thousand, of some 500 bytes
+	maxEvent     = 16 << 10 // of an operation, or a line of a log: a device takes no larger command
+)
 
-// maxPayload is the largest payload that is passed on, in bytes: a thousand schedules are less.
-const maxPayload = 1 << 20
+// kinds are the payloads of the topics, as the contract has them: objects and arrays. An availability is bare text.
+var kinds = map[client.Topic]struct {
+	begin byte
+	most  int // bytes
+}{
+	client.Broker: {'{', maxPayload}, client.State: {'{', maxPayload}, client.Health: {'{', maxPayload},
+	client.Queue: {'[', maxPayload}, client.History: {'[', maxPayload}, client.Schedules: {'{', maxSchedules},
+	client.Operation: {'{', maxEvent}, client.Log: {'{', maxEvent},
+}
 
-// kinds are how the payloads of the topics begin, as the contract has them: objects and arrays.
-var kinds = map[client.Topic]byte{
-	client.Broker: '{', client.State: '{', client.Health: '{', client.Schedules: '{', client.Operation: '{', client.Log: '{',
-	client.Queue: '[', client.History: '[',
+// tooLarge reports whether a device of ours would never publish so much.
+func tooLarge(m client.Message) bool {
+	kind, known := kinds[m.Topic]
+	return known && len(m.Payload) > kind.most
 }
 
 // An item is a message as browsers get it. It is never changed after it was made.
@@ -42,7 +52,7 @@ func encode(m client.Message) (i item, ok bool) {
 	if m.Topic == client.Availability {
 		return newItem(m.Device, m.Topic, m.Received, availability(payload))
 	}
-	if len(payload) == 0 || len(payload) > maxPayload || payload[0] != kinds[m.Topic] {
+	if len(payload) == 0 || payload[0] != kinds[m.Topic].begin {
 		return item{}, false
 	}
 	return newItem(m.Device, m.Topic, m.Received, payload)
@@ -60,7 +70,7 @@ func availability(payload []byte) []byte {
 	}
 }
 
-// newItem needs no quoting: the device's id matches idPattern. It takes line breaks out of the payload, which would end
+// newItem needs no quoting: the device's id matches [mqtt.DeviceIDPattern]. It takes line breaks out of the payload, which would end
 // the event; ok is false of what is not JSON.
 func newItem(device string, topic client.Topic, at time.Time, payload []byte) (i item, ok bool) {
 	const frame = len(`{"device":"","topic":"availability","at":0000000000000,"payload":}`)
@@ -78,7 +88,11 @@ func newItem(device string, topic client.Topic, at time.Time, payload []byte) (i
 	}
 	end := text.Len()
 	text.WriteByte('}')
-	return item{text.Bytes(), text.Bytes()[begin:end:end]}, true
+	all := text.Bytes()
+	if len(all) < cap(all)/2 { // what is kept must not take the room of the white space that was in it
+		all = bytes.Clone(all)
+	}
+	return item{all, all[begin:end:end]}, true
 }
 
 // maxBatch is the size, in bytes, from which on a batch does not wait for more.

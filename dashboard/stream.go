@@ -28,6 +28,7 @@ func (d *Dashboard) serveEvents(w http.ResponseWriter, r *http.Request) {
 	for {
 		select {
 		case text, open := <-b.batches:
+			b.unread.Add(-int64(len(text)))
 			if !open || s.write(batchTimeout, text) != nil {
 				return
 			}
