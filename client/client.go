@@ -28,6 +28,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/oklog/ulid/v2"
 
+	"github.com/plate-resort/plate-resort/mqtt"
 	"github.com/plate-resort/plate-resort/mqtt/session"
 )
 
@@ -217,10 +218,13 @@ func (c *Client) connection() Message {
 	return Message{Topic: Broker, Payload: payload, Received: time.Now()}
 }
 
+// maxPayload is the size in bytes above which a message is of no device: some 2,000 schedules.
+const maxPayload = 1 << 20
+
 // received handles a message of the broker. It never waits.
 func (c *Client) received(client paho.Client, m paho.Message) {
 	device, topic, ok := strings.Cut(strings.TrimPrefix(m.Topic(), c.config.BaseTopic+"/"), "/")
-	if !ok {
+	if !ok || !mqtt.DeviceIDPattern.MatchString(device) || len(m.Payload()) > maxPayload {
 		return
 	}
 	message := Message{Device: device, Topic: Topic(topic), Payload: m.Payload(), Retained: m.Retained(), Received: time.Now()}

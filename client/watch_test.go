@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,6 +64,7 @@ func TestWhatWasClearedIsNotKept(t *testing.T) {
 	script.publish("state", "anything", true)
 	script.publish("availability", "", true)
 	script.publish("unheard-of", "no topic of a device", true)
+	script.publish("health", strings.Repeat("x", 1<<20+1), true)
 	script.publish("log", "last", false)
 	l.until(client.Availability, "")
 	l.until(client.Log, "last")

@@ -3,6 +3,7 @@
 package cmd_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -99,4 +100,38 @@ func TestBrowserButtonsFollowTheState(t *testing.T) {
 	b.click(t, `[data-banner=motor] [data-remedy=connect]`)
 	b.status(t, "ready")
 	b.until(t, "moves that can be made again", usable(moves)+` && !seen('[data-banner=motor]')`)
+}
+
+// A browser has six connections to one server, and a stream holds one for good. Tabs that nobody looks at have none, so
+// that a stop has its way. (Without windows Chromium shows all its tabs; so this hides them.)
+func TestBrowserManyTabs(t *testing.T) {
+	t.Parallel()
+	d := newDevice(t, brisk)
+	_, page := startDashboard(t, "--broker", d.broker.url())
+	see := func(b *tab, hidden bool) {
+		t.Helper()
+		if err := b.evaluate(fmt.Sprintf(`(Object.defineProperty(document, 'hidden', { configurable: true, value: %t }),
+			document.dispatchEvent(new Event('visibilitychange')))`, hidden), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tabs := []*tab{openTab(t, page, "/", laptop)}
+	for len(tabs) < 8 {
+		last := tabs[len(tabs)-1]
+		last.status(t, "ready")
+		see(last, true)
+		tabs = append(tabs, last.another(t, laptop))
+	}
+	last := tabs[len(tabs)-1]
+	last.status(t, "ready")
+	last.press(t, escape, chromedp.ModifierShift)
+	last.status(t, "e_stop")
+
+	first := tabs[0]
+	if status := get[string](t, first, `$('article.device').dataset.status`); status != "ready" {
+		t.Errorf("what nobody looks at is %s, want it as it was", status)
+	}
+	see(first, false)
+	first.status(t, "e_stop")
+	first.until(t, "no loss", `!seen('[data-banner=server]')`)
 }

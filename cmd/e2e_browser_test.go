@@ -108,8 +108,19 @@ func openTab(t testing.TB, p page, path string, on screen) *tab {
 	if chromium.err != nil {
 		t.Fatalf("this test needs Chromium: %v", chromium.err)
 	}
-	b := &tab{url: p.url}
-	ctx, cancel := chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.hear))
+	return newTab(t, chromium.ctx, p.url, path, on, chromedp.WithNewBrowserContext())
+}
+
+// another opens the page once more, in the same window.
+func (b *tab) another(t testing.TB, on screen) *tab {
+	t.Helper()
+	return newTab(t, b.ctx, b.url, "/", on)
+}
+
+func newTab(t testing.TB, parent context.Context, url, path string, on screen, options ...chromedp.ContextOption) *tab {
+	t.Helper()
+	b := &tab{url: url}
+	ctx, cancel := chromedp.NewContext(parent, append(options, chromedp.WithListener(b.hear))...)
 	b.ctx = ctx
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -139,7 +150,7 @@ func openTab(t testing.TB, p page, path string, on screen) *tab {
 		}
 	}
 	b.look(t, on)
-	b.do(t, chromedp.Navigate(p.url+path))
+	b.do(t, chromedp.Navigate(url+path))
 	return b
 }
 

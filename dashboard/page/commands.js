@@ -101,7 +101,7 @@ export function commands(root, field, device) {
       text(field.why, hindrance(device) || (state?.allowed_actions?.includes('hotel') ? '' : hindrance(device, 'hotel')));
       if (!state) return;
       const connection = root.querySelector('[data-action=connection]');
-      text(connection, astray(device) ? 'Connect' : 'Release');
+      text(connection, astray(device) ? 'Connect motor' : 'Release motor');
       const limit = state.speed_limit;
       attr(speed, 'max', limit);
       if (document.activeElement !== speed && speed.dataset.shown !== String(state.speed)) {
