@@ -128,8 +128,9 @@ func TestWithoutABroker(t *testing.T) {
 
 func TestAClientMayBeThereBeforeTheBroker(t *testing.T) {
 	t.Parallel()
-	broker := listen(t, "127.0.0.1:0")
-	relay := newRelay(t, broker.Addr().String())
+	address := listen(t, "127.0.0.1:0").Addr().String()
+	newScript(t, address)
+	relay := newRelay(t, address)
 	relay.Cut()
 	l := &lab{t: t, relay: relay, client: client.Start(config(relay.Address()))}
 	defer l.client.Close()
@@ -137,4 +138,27 @@ func TestAClientMayBeThereBeforeTheBroker(t *testing.T) {
 	l.untilConnected(false)
 	relay.Mend()
 	l.untilConnected(true)
+	l.until(client.Availability, "online") // after that
+}
+
+func TestWhatABrokerHasForgottenIsNotKept(t *testing.T) {
+	t.Parallel()
+	first := listen(t, "127.0.0.1:0")
+	address := first.Addr().String()
+	newScript(t, address)
+	l := &lab{t: t, client: dial(t, address)}
+	l.watch = l.client.Watch(t.Context())
+	l.until(client.Availability, "online")
+	first.Close()
+	l.untilConnected(false)
+	listen(t, address)
+	l.untilConnected(true)
+	watch := l.client.Watch(t.Context())
+	newScript(t, address).publish("log", "news", false)
+	for _, want := range []client.Topic{client.Broker, client.Availability, client.Log} {
+		m := <-watch
+		if m.Topic != want || m.Topic == client.Availability && m.Retained {
+			t.Errorf("there is %+v, want %s", m, want)
+		}
+	}
 }

@@ -107,6 +107,7 @@ func TestBrowserSchedules(t *testing.T) {
 	b.write(t, `#schedule-form [name=cron]`, "45 9 * * *")
 	b.press(t, enter)
 	b.until(t, "another time", `says('`+row+` .next', / 09:45, (in|now)/)`)
+	b.until(t, "no form again", `!seen('#schedule-form')`)
 
 	b.click(t, row+` [data-action=delete-schedule]`)
 	b.until(t, "the question", `says('`+row+` [data-action=delete-schedule]', /^Really delete\?$/)`)

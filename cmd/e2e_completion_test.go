@@ -57,10 +57,9 @@ func TestCompletion(t *testing.T) {
 	} {
 		t.Run(shell.name, func(t *testing.T) {
 			t.Parallel()
-			// On a machine that has no time the device may not be heard in the time for a completion.
-			end := time.Now().Add(patience)
 			for _, row := range rows {
-				for {
+				// On a machine that has no time the device may not be heard in the time for a completion.
+				for end := time.Now().Add(patience); ; {
 					p := start(t, shell.name, append(env, "LINE="+row.line), shell.name, append(shell.args, shell.complete)...)
 					expectStatus(t, p, 0)
 					got := words(p)

@@ -241,6 +241,7 @@ func TestLinkPublishesEverythingAgainToABrokerThatHasForgotten(t *testing.T) {
 	r.device.Submit(device.Command{ID: "meanwhile", Name: device.HomeOperation, Source: "test"})
 	w := watch(t, listen(t, address).Addr())
 	w.untilOperation("meanwhile", device.Completed)
+	w.untilIs("plate-resort/lab/availability", "online")
 	w = watch(t, mustResolve(t, address))
 	var state, availability bool
 	for !state || !availability {
