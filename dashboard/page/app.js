@@ -5,7 +5,7 @@ import { store, take, onChange, touchPage } from './store.js';
 import { start } from './events.js';
 import { cards } from './cards.js';
 import { open } from './device.js';
-import { ago, clock } from './time.js';
+import { stamp } from './time.js';
 import { status } from './words.js';
 
 const list = cards(document.getElementById('cards'));
@@ -61,8 +61,8 @@ function banners() {
       if (visible) text(banner.querySelector('span'), words());
     }
   };
-  say('server', lost, () => `since ${clock(store.lost)}, ${ago(store.lost)}. What is shown is from then.`);
-  say('broker', away, () => `since ${clock(at)}, ${ago(at)}: ${address}${error ? `, ${error}` : ''}`);
+  say('server', lost, () => `since ${stamp(store.lost)}. What is shown is from then.`);
+  say('broker', away, () => `since ${stamp(at)}: ${address}${error ? `, ${error}` : ''}`);
 }
 
 function frame(time) {

@@ -3,7 +3,7 @@
 import { text, attr, show } from './dom.js';
 import { gone, astray } from './store.js';
 import { status } from './words.js';
-import { ago, clock, now } from './time.js';
+import { ago, clock, now, stamp } from './time.js';
 import { stop, onPress } from './stop.js';
 import { send } from './api.js';
 
@@ -84,14 +84,14 @@ export function plate(root, field, device) {
     tick() {
       const away = gone(device);
       const state = device.state;
-      text(field.offline, away?.what === 'device' ? `since ${clock(away.since)}, ${ago(away.since)}. Its program has ended or is out of reach.` : '');
+      text(field.offline, away?.what === 'device' ? `since ${stamp(away.since)}. Its program has ended or is out of reach.` : '');
       if (state) {
         text(field['motor-word'], { released: 'The motor is released', connecting: 'Looking for the motor' }[state.connection] ?? 'The motor is gone');
-        text(field['motor-gone'], `since ${clock(device.connectionSince)}, ${ago(device.connectionSince)}. ${state.connection === 'released' ? 'Connect it to move.' : 'Until it is there nothing moves.'}`);
+        text(field['motor-gone'], `since ${stamp(device.connectionSince)}. ${state.connection === 'released' ? 'Connect it to move.' : 'Until it is there nothing moves.'}`);
       }
       // Without its motor, where the carousel stands is from before; it may have been turned by hand since.
       const of = !away && astray(device) ? device.connectionSince : device.heard;
-      text(field.heard, !of ? 'never heard' : away || astray(device) ? `as of ${clock(of)}, ${ago(of)}` : `heard ${ago(of)}${state && !state.torque ? ', torque off' : ''}`);
+      text(field.heard, !of ? 'never heard' : away || astray(device) ? `as of ${stamp(of)}` : `heard ${ago(of)}${state && !state.torque ? ', torque off' : ''}`);
       if (answered && now() - answered > SHOWN) calm();
     },
   };

@@ -42,6 +42,11 @@ export function ago(ms) {
   return age < 1500 ? 'now' : `${span(age)} ago`;
 }
 
+// stamp is a time of the past, and how long ago it is, unless that is now.
+export function stamp(ms) {
+  return now() - ms < 1500 ? clock(ms) : `${clock(ms)}, ${ago(ms)}`;
+}
+
 // until is how long it is to a time to come.
 export function until(ms) {
   const left = ms - now();
