@@ -157,7 +157,10 @@ func invitation(s settings, addr net.Addr, page string, devices int) string {
 	}
 	hotels := s.carousel.Names()
 	more := ""
-	if devices > 1 {
+	switch {
+	case devices == 2:
+		more = fmt.Sprintf(" The other one is %s-2.", s.deviceID)
+	case devices > 2:
 		more = fmt.Sprintf(" The others are %[1]s-2 to %[1]s-%[2]d.", s.deviceID, devices)
 	}
 	return fmt.Sprintf(`A carousel with the hotels %[1]s is here for you to turn, in a browser:

@@ -41,7 +41,7 @@ func TestEveryInput(t *testing.T) {
 		{"reboot", `{"wait_seconds": "long"}`, "", "rejected", "invalid_payload", "wait_seconds must be a number"},
 		{"connection", "OFF", "", "completed", "", ""},
 		{"connection", "MAYBE", "", "rejected", "invalid_payload", `state is "MAYBE"; it must be ON or OFF`},
-		{"hotel", "A", "", "rejected", "motor_disconnected", "send ON to connection/set"},
+		{"hotel", "A", "", "rejected", "motor_disconnected", "connect it first"},
 		{"connection", `{"state": "ON", "port": "/dev/nowhere", "timeout_seconds": 0.5, "id": "c"}`, "c", "failed", "motor_disconnected", "/dev/nowhere"},
 		{"connection", `{"state": "ON", "port": "` + d.terminal + `", "id": "c2"}`, "c2", "completed", "", ""},
 		{"stop", `{"id": "s"}`, "s", "completed", "", ""},

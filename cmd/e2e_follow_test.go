@@ -22,7 +22,6 @@ func TestWatch(t *testing.T) {
 	p.awaitText(t, "  lab  hotel B: running")
 	p.awaitText(t, "  lab  hotel B: completed in", "° from the goal")
 	p.awaitText(t, "  lab  ready, Ready at hotel B")
-	p.awaitText(t, "  lab  log: INFO operation ended", "id=move", "state=completed")
 	d.send(t, "hotel", "Z")
 	p.awaitText(t, "  lab  hotel Z: rejected: hotel \"Z\" is not one of A, B, C, D")
 	if lines := p.count("busy, Moving"); lines != 1 {
@@ -31,6 +30,12 @@ func TestWatch(t *testing.T) {
 	d.do(t, "schedules/tick", `{"every_seconds": 1, "operation": "home", "id": "set"}`, "set")
 	p.awaitText(t, "  lab  home: completed in", "(schedule tick)")
 	d.do(t, "schedules/tick", `{"delete": true, "id": "delete"}`, "delete")
+
+	if n := p.count("log: INFO"); n > 0 {
+		t.Errorf("%d lines say what the operations say", n)
+	}
+	d.do(t, "stop", `{"id": "stop"}`, "stop")
+	p.awaitText(t, "  lab  log: WARN emergency stop")
 
 	d.broker.process.kill(t)
 	p.awaitText(t, "no connection to the broker, trying again")

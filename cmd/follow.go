@@ -28,22 +28,44 @@ func newFollower(s *screen) *follower {
 	}
 }
 
-// follow prints what is worth a line, and shows on the last one where the carousels that turn are.
-func follow(messages <-chan client.Message, s *screen) error {
+// unheardPatience is how long the broker may take to tell of a device, before it is said that it does not.
+const unheardPatience = time.Second
+
+// follow prints what is worth a line, and shows on the last one where the carousels that turn are. The devices are those
+// that are expected; none are all.
+func follow(messages <-chan client.Message, s *screen, devices ...string) error {
 	f := newFollower(s)
 	defer s.clear()
-	for m := range messages {
-		text := f.describe(m)
-		if text != "" {
-			f.width = max(f.width, len(m.Device))
-			at := s.in(faint, m.Received.Local().Format(time.TimeOnly))
-			if err := s.println(fmt.Sprintf("%s  %-*s  %s", at, f.width, printable(m.Device), text)); err != nil {
-				return err
+	unheard := time.After(unheardPatience)
+	for {
+		select {
+		case m, ok := <-messages:
+			if !ok {
+				return nil
+			}
+			if text := f.describe(m); text != "" {
+				if err := f.println(m.Received, m.Device, text); err != nil {
+					return err
+				}
+			}
+		case now := <-unheard:
+			for _, id := range devices {
+				if f.presence[id] == "" {
+					if err := f.println(now, id, s.in(yellow, "not known to the broker")+", waiting for it"); err != nil {
+						return err
+					}
+				}
 			}
 		}
 		s.show(f.progress())
 	}
-	return nil
+}
+
+// println prints what there is to say of a device.
+func (f *follower) println(at time.Time, id, text string) error {
+	f.width = max(f.width, len(id))
+	time := f.screen.in(faint, at.Local().Format(time.TimeOnly))
+	return f.screen.println(fmt.Sprintf("%s  %-*s  %s", time, f.width, printable(id), text))
 }
 
 // describe returns the line for a message, or "" when it says nothing new.
@@ -128,13 +150,16 @@ func (f *follower) describeState(m client.Message) string {
 	return f.screen.in(c, printable(string(s.Status))) + ", " + printable(s.Message)
 }
 
-// describeLog writes a line of the device's log, which is a JSON object with level, msg and whatever belongs to it.
+// describeLog writes a warning or an error of the device's log, which is a JSON object with level, msg and whatever belongs to it.
 func (f *follower) describeLog(m client.Message) string {
 	var fields map[string]any
 	if json.Unmarshal(m.Payload, &fields) != nil {
 		return ""
 	}
 	level, _ := fields["level"].(string)
+	if level == "INFO" { // the operations say it
+		return ""
+	}
 	message, _ := fields["msg"].(string)
 	c := plain
 	switch level {

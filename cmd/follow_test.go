@@ -40,6 +40,7 @@ func TestFollow(t *testing.T) {
 		{client.State, `{"activity": "running"}`, ", ", ""},
 		{client.State, `{`, "", ""},
 		{client.Operation, `[]`, "", ""},
+		{client.Log, `{"level": "INFO", "msg": "operation ended"}`, "", ""},
 		{client.Log, `{"level": "WARN", "msg": "hot", "time": "now", "id": "a b", "n": 1, "part": "motor"}`, `log: WARN hot id="a b" n=1 part=motor`, ""},
 		{client.Log, `{"level": "WARN", "msg": "\u001b[2J"}`, "log: WARN \ufffd[2J", ""},
 		{client.Operation, `{"operation": "home", "state": "running", "source": "schedule:night"}`, "home: running (schedule night)", ""},

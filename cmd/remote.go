@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/plate-resort/plate-resort/client"
 	"github.com/plate-resort/plate-resort/mqtt"
+	"github.com/plate-resort/plate-resort/mqtt/session"
 )
 
 const (
@@ -96,8 +98,15 @@ func dial(ctx context.Context, config client.Config) (*client.Client, error) {
 	patience := connectTimeout * time.Duration(len(config.Broker.URLs))
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %v", patience))
 	defer cancel()
-	return client.Dial(ctx, config)
+	c, err := client.Dial(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("%w\nThe broker is that of --broker, or of PLATE_RESORT_MQTT_BROKER: %s", err, brokers(config.Broker))
+	}
+	return c, nil
 }
+
+// brokers are the URLs of a broker, without passwords.
+func brokers(b session.Broker) string { return hideUser(strings.Join(b.URLs, ",")) }
 
 // await has take look at what the device publishes, until the device is known to be online and take has what it
 // wants, which is named for the case that it does not come.

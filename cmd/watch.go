@@ -20,7 +20,7 @@ func newWatch() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "watch",
 		Short: "Follow what devices do and say",
-		Long: "Follow the state, the operations and the log of a device until Ctrl-C, over every loss of the broker: of\n" +
+		Long: "Follow the state, the operations and the warnings of a device until Ctrl-C, over every loss of the broker: of\n" +
 			"the device of --device, or of PLATE_RESORT_DEVICE_ID where that is set; otherwise of all.\n\n" +
 			"With --json it prints every message as a line {\"device\", \"topic\", \"received_at\", \"payload\"}; the topic\n" +
 			"broker is the connection to it.",
@@ -41,7 +41,7 @@ func newWatch() *cobra.Command {
 			if asJSON {
 				return watchJSON(messages.Watch(c.Context()), json.NewEncoder(c.OutOrStdout()))
 			}
-			return follow(messages.Watch(c.Context()), newScreen(c.OutOrStdout()))
+			return follow(messages.Watch(c.Context()), newScreen(c.OutOrStdout()), config.Devices...)
 		},
 	}
 	flags.add(c)

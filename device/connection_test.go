@@ -23,7 +23,7 @@ func TestOFFReleasesTheMotorAndONConnectsIt(t *testing.T) {
 		}
 		r.submit(home("1"))
 		r.expect("1 rejected motor_disconnected")
-		if got, want := r.last("1").Error.Message, "the motor is released; send ON to connection/set to connect it"; got != want {
+		if got, want := r.last("1").Error.Message, "the motor is released; connect it first"; got != want {
 			t.Errorf("the message is %q, want %q", got, want)
 		}
 

@@ -116,7 +116,7 @@ func (d *Device) connection(p Parameters) func(context.Context) (Result, error) 
 	d.recorder.stand(d.standing(), nil)
 	d.giveUp(
 		Errorf(CodeCancelled, "the motor was released"),
-		Errorf(CodeMotorDisconnected, "the motor was released; send ON to connection/set to connect it"))
+		Errorf(CodeMotorDisconnected, "the motor was released; connect it first"))
 	cancelled := d.ending()
 	return func(ctx context.Context) (Result, error) {
 		_ = await(ctx, cancelled) // it is released all the same

@@ -193,18 +193,18 @@ func (d *Device) hindrance(name Name, motor MotorStatus) *Error {
 	case name == ResetOperation:
 		return nil
 	case d.latched && name.Moves():
-		return Errorf(CodeEmergencyStopped, "the emergency stop is latched; send PRESS to reset/set when it is safe to move again")
+		return Errorf(CodeEmergencyStopped, "the emergency stop is latched; reset it when it is safe to move again")
 	case d.released || d.letsGo() || motor.Connection == Released:
-		return Errorf(CodeMotorDisconnected, "the motor is released; send ON to connection/set to connect it")
+		return Errorf(CodeMotorDisconnected, "the motor is released; connect it first")
 	case motor.Connection == Connecting:
 		return Errorf(CodeMotorDisconnected, "the motor is not connected yet")
 	case !motor.Connection.Ready():
 		return Errorf(CodeMotorDisconnected, "the motor is not connected: %s", motor.Problem)
 	case len(motor.HardwareError) > 0 && name.Moves():
-		return Errorf(CodeMotorFault, "the servo has switched itself off (%s); find out why, then send PRESS to reboot/set",
+		return Errorf(CodeMotorFault, "the servo has switched itself off (%s); find out why, then reboot the servo",
 			strings.Join(motor.HardwareError, ", "))
 	case !motor.Torque && name.Moves() && !d.rebooting():
-		return Errorf(CodeMotorFault, "torque is off; send PRESS to reset/set to switch it on")
+		return Errorf(CodeMotorFault, "torque is off; a reset switches it on")
 	}
 	return nil
 }

@@ -295,7 +295,11 @@ func (s *Scheduler) apply(r request) {
 	s.urgent = true
 	s.publish()
 	s.save(e, r.saved)
-	s.log.Info("schedule set", "schedule", e, "next_run", e.due)
+	next := "none"
+	if !e.due.IsZero() {
+		next = e.due.UTC().Format(time.RFC3339)
+	}
+	s.log.Info("schedule set", "schedule", e, "next_run", next)
 }
 
 // follow takes note of what the device says of the last run's operation. At the start that may be one that was not

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"time"
 
@@ -114,6 +115,10 @@ func (c *Connection) once(ctx context.Context, up func()) error {
 		return ctx.Err()
 	}
 	if err := token.Error(); err != nil {
+		var network *net.OpError
+		if errors.As(err, &network) { // without what paho writes before it
+			return network
+		}
 		return err
 	}
 	defer client.Disconnect(uint(disconnectTimeout.Milliseconds()))
