@@ -148,6 +148,7 @@ func (c *Client) serve(ctx context.Context, client paho.Client, _ bool, up func(
 	clear(c.latest) // the broker tells all of it again
 	c.mqtt = client
 	c.session++
+	c.broadcast()
 	c.mu.Unlock()
 	if err := session.Subscribe(ctx, client, c.received, c.filters()...); err != nil {
 		return err

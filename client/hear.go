@@ -41,7 +41,7 @@ func (c *Client) hear(m Message) {
 		}
 		c.broadcast()
 	case len(c.open) == 0:
-	case m.Topic == Operation:
+	case m.Topic == Operation && !m.Retained:
 		c.hearOf(m.Device, true, decode[device.Event](m))
 	case m.Topic == History && !m.Retained:
 		c.miss(m)
@@ -100,11 +100,12 @@ func (c *Client) add(s *Submission, e device.Event) {
 	if op.State == device.Rejected && len(s.events) > 0 && (s.heard == c.session || code(op) == device.CodeDuplicateID || code(op) == device.CodeQueueFull) {
 		return
 	}
-	if e.Durable {
+	if e.Durable && s.missed.IsZero() {
 		s.heard = c.session
 	}
 	if len(s.events) == 0 {
-		s.ID, s.total = op.ID, c.total(s.Device)
+		s.ID = op.ID
+		s.count()
 	}
 	if !slices.ContainsFunc(s.events, func(e device.Event) bool {
 		return e.Operation.State == op.State && e.Operation.Attempt == op.Attempt

@@ -241,6 +241,51 @@ func TestADeviceThatWasAwayWithTheBrokerIsWaitedFor(t *testing.T) {
 	}
 }
 
+// A broker that was started again knows nothing of a device before it is back. It may have the command.
+func TestACommandIsNotForgottenWithTheBroker(t *testing.T) {
+	t.Parallel()
+	first := listen(t, "127.0.0.1:0")
+	address := first.Addr().String()
+	script := newScript(t, address)
+	c := dial(t, address, "lab")
+	answer := make(chan error)
+	go func() {
+		_, err := c.Submit(within(t), "lab", hotel("B"))
+		answer <- err
+	}()
+	script.nextID()
+	first.Close()
+	listen(t, address)
+	if err := <-answer; !errors.Is(err, client.ErrUnanswered) {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+// What has had no answer for long is not sent again to a device that has had much else to do.
+func TestAnOldCommandIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+	address := listen(t, "127.0.0.1:0").Addr().String()
+	script := newScript(t, address)
+	script.publish("state", `{"operations_total": 100}`, true)
+	relay := newRelay(t, address)
+	l := &lab{t: t, relay: relay, client: dial(t, relay.Address(), "lab")}
+	l.watch = l.client.Watch(t.Context())
+	l.until(client.State, `{"operations_total": 100}`)
+	answer := make(chan error)
+	go func() {
+		_, err := l.client.Submit(within(t), "lab", hotel("B"))
+		answer <- err
+	}()
+	script.nextID()
+	l.away(func() { script.publish("state", `{"operations_total": 590, "queue_length": 10}`, true) })
+	if err := <-answer; !errors.Is(err, client.ErrUnanswered) {
+		t.Errorf("it ended with %v", err)
+	}
+	if n := len(script.arrived); n > 0 {
+		t.Errorf("%d more commands were sent", n)
+	}
+}
+
 // A broker may drop an event for a client that is slow.
 func TestForAnEventThatIsMissingTheDeviceIsAsked(t *testing.T) {
 	t.Parallel()
@@ -258,6 +303,7 @@ func TestForAnEventThatIsMissingTheDeviceIsAsked(t *testing.T) {
 	id := script.nextID()
 	script.say(id, device.Queued)
 	script.publish("history", `[{"id": "`+id+`", "operation": "hotel", "state": "completed", "attempt": 1}]`, true)
+	script.say(id, device.Running) // was on its way
 	if again := script.nextID(); again != id {
 		t.Errorf("it was sent as %s, and again as %s", id, again)
 	}

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -68,9 +69,10 @@ type Submission struct {
 	asked      time.Time      // when it was sent for the first time in this session
 	sent       time.Time      // when it was sent for the last time
 	sentIn     int            // in which session; 0 is none
-	heard      int            // the last session with a receipt, if the device has been there since; else 0
+	heard      int            // the session in which the device has told of it, if nothing could be missed since; else 0
 	missed     time.Time      // when the history had its end, of which the event had not come
-	total      uint64         // the operations of the device that had ended when it was accepted
+	counted    bool           // there is a total
+	total      uint64         // how many operations the device had when it was sent for the first time, or accepted
 	remembered bool           // the client listens for its events
 	waiting    int            // how many wait for them
 }
@@ -79,7 +81,8 @@ type Submission struct {
 // operation is carried out, whatever becomes of the client; or of the device, if its first event is durable.
 // While there is no answer it is sent again, with the same id, also over the loss of the connection, until ctx ends or
 // a device that is there has not answered for 10 s. The error is an [OperationError] when the device rejects it, or
-// [ErrUnanswered], [ErrOffline] or [ErrUnknown]. A stop is sent at once, whether the device is there or not.
+// [ErrUnanswered], [ErrOffline] or [ErrUnknown]. A stop is sent at once, whether the device is there or not, and
+// whether ctx has ended.
 //
 // A client remembers a submission until its end, and 1,000 at most that nobody waits for, the newest.
 func (c *Client) Submit(ctx context.Context, deviceID string, command Command) (*Submission, error) {
@@ -95,7 +98,7 @@ func (c *Client) Submit(ctx context.Context, deviceID string, command Command) (
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.forget(s)
-		if s.sentIn > 0 && ctx.Err() != nil {
+		if s.sentIn > 0 && (ctx.Err() != nil || errors.Is(err, ErrClosed)) {
 			err = fmt.Errorf("device %s %w: %w", s.Device, ErrUnanswered, err)
 		}
 		return nil, err
@@ -103,13 +106,16 @@ func (c *Client) Submit(ctx context.Context, deviceID string, command Command) (
 	return s, nil
 }
 
-// newSubmission checks a command, as far as one that is wrong could not be told from others, or be answered.
+// newSubmission checks a command, as far as the answer to one that is wrong could not be told from others.
 func (c *Client) newSubmission(deviceID string, command Command) (*Submission, error) {
 	if !mqtt.DeviceIDPattern.MatchString(deviceID) {
 		return nil, fmt.Errorf("%q is no id of a device: small letters, digits, - and _, beginning with a letter or digit, up to 64", deviceID)
 	}
 	if len(c.config.Devices) > 0 && !slices.Contains(c.config.Devices, deviceID) {
 		return nil, fmt.Errorf("device %s is none of this client's, which are %v", deviceID, c.config.Devices)
+	}
+	if command.Input == "" || strings.ContainsAny(command.Input, "+#") {
+		return nil, fmt.Errorf("%q is no input of a device, such as hotel or schedules/night", command.Input)
 	}
 	s := &Submission{
 		ID: command.ID, Device: deviceID, client: c, name: device.Name(command.Input),
@@ -122,12 +128,12 @@ func (c *Client) newSubmission(deviceID string, command Command) (*Submission, e
 	switch s.name {
 	case device.CancelOperation:
 		s.ID = ""
-		if s.cancels, _ = fields["id"].(string); s.cancels == "" {
-			return nil, errors.New(`a cancel needs the field id, a string: that of an operation, or "all"`)
+		if s.cancels, _ = fields["id"].(string); s.cancels == "" || len(fields) > 1 {
+			return nil, errors.New(`a cancel has the field id alone, a string: that of an operation, or "all"`)
 		}
-	case device.StopOperation:
-		s.ID = ""
-		fallthrough
+	case device.StopOperation: // it has nothing that could be wrong
+		s.ID = ulid.Make().String()
+		fields = map[string]any{"id": s.ID}
 	default:
 		if s.ID == "" {
 			s.ID = ulid.Make().String()
@@ -142,14 +148,19 @@ func (c *Client) newSubmission(deviceID string, command Command) (*Submission, e
 		fields["id"] = s.ID
 	}
 	var err error
-	s.payload, err = json.Marshal(fields)
-	return s, err
+	if s.payload, err = json.Marshal(fields); err != nil {
+		return nil, err
+	}
+	if len(s.payload) > mqtt.MaxPayload {
+		return nil, fmt.Errorf("the command has %d bytes, more than the %d that a device reads", len(s.payload), mqtt.MaxPayload)
+	}
+	return s, nil
 }
 
 // Wait follows the operation to its end, and returns it. The error is an [OperationError] unless it is completed.
-// While the broker or the device is away it goes on, until ctx ends. A device that comes back, or could not store the
-// operation, is asked for it by sending the command again, with the same id; if it has done too much else meanwhile to
-// know that id for sure, the error is [ErrForgotten].
+// While the broker or the device is away it goes on, until ctx ends. Where an event may have been missed, or the
+// device could not store the operation, it is asked by sending the command again, with the same id; if it has had too
+// many others meanwhile to know that id for sure, the error is [ErrForgotten].
 func (s *Submission) Wait(ctx context.Context) (device.Operation, error) {
 	var last device.Operation
 	for e, err := range s.Events(ctx) {
@@ -186,18 +197,25 @@ func (s *Submission) event(ctx context.Context, n int) (device.Event, error) {
 	defer func() { s.waiting-- }()
 	for n >= len(s.events) {
 		c.remember(s)
-		wait, err := s.due(time.Now())
+		send, wait, err := s.due(time.Now())
 		if err != nil {
 			return device.Event{}, fmt.Errorf("device %s %w", s.Device, err)
 		}
+		if ctx.Err() != nil && !(send && s.name == device.StopOperation) {
+			return device.Event{}, context.Cause(ctx)
+		}
 		news := c.changed
-		if wait == 0 {
-			wait, news = publishTimeout, s.send()
+		if send {
+			news, wait = s.send(), publishTimeout
+		}
+		var timeout <-chan time.Time // never
+		if wait > 0 {
+			timeout = time.After(wait)
 		}
 		c.mu.Unlock()
 		select {
 		case <-news:
-		case <-after(wait):
+		case <-timeout:
 		case <-c.ended:
 			err = ErrClosed
 		case <-ctx.Done():
@@ -214,6 +232,9 @@ func (s *Submission) event(ctx context.Context, n int) (device.Event, error) {
 // send publishes the command. What it returns is closed when the broker has it, or the session has ended.
 func (s *Submission) send() chan struct{} {
 	now, session := time.Now(), s.client.session
+	if s.sentIn == 0 {
+		s.count()
+	}
 	if s.sentIn != session {
 		s.asked, s.sentIn = now, session
 	}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"github.com/plate-resort/plate-resort/client"
 	"github.com/plate-resort/plate-resort/device"
@@ -190,18 +193,71 @@ func TestWhatCouldNotBeAnsweredIsNotSent(t *testing.T) {
 		want    string
 	}{
 		{"lab", long, "1 to 64 printable characters"},
-		{"lab", client.Command{Input: "cancel"}, `a cancel needs the field id, a string: that of an operation, or "all"`},
-		{"lab", client.Command{Input: "cancel", Fields: map[string]any{"id": 1}}, "a cancel needs the field id"},
+		{"lab", client.Command{Input: "cancel"}, `a cancel has the field id alone, a string: that of an operation, or "all"`},
+		{"lab", client.Command{Input: "cancel", Fields: map[string]any{"id": 1}}, "a cancel has the field id alone"},
+		{"lab", client.Command{Input: "cancel", Fields: map[string]any{"id": "x", "now": true}}, "a cancel has the field id alone"},
 		{"+", client.Command{Input: "stop"}, `"+" is no id of a device`},
+		{"lab", client.Command{Input: "schedules/+"}, `"schedules/+" is no input of a device`},
+		{"lab", client.Command{Input: "hotel", Fields: map[string]any{"hotel": strings.Repeat("B", 16<<10)}}, "more than the 16384"},
 		{"other", hotel("B"), "device other is none of this client's, which are [lab]"},
 	} {
 		if _, err := c.Submit(within(t), test.device, test.command); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s %+v ends with %v, want %s", test.device, test.command, err, test.want)
 		}
 	}
-	stop := client.Command{Input: "stop", ID: long.ID, Fields: map[string]any{"id": long.ID}}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, err := c.Submit(ended, "lab", hotel("B")); !errors.Is(err, context.Canceled) || errors.Is(err, client.ErrUnanswered) {
+		t.Errorf("with a context that has ended it ends with %v", err)
+	}
+	stop := client.Command{Input: "stop", ID: long.ID, Fields: map[string]any{"id": long.ID, "because": make(chan int)}}
 	beside(t, func() { script.say(script.nextID(), device.Completed) })
 	if s, err := c.Submit(within(t), "lab", stop); err != nil || s.ID == long.ID {
 		t.Errorf("a stop with a bad id ended with %v", err)
+	}
+}
+
+// A stop is sent though the broker does not confirm the subscription to the answers.
+func TestAStopDoesNotWaitForASubscription(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	published := make(chan string, 10)
+	beside(t, func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		for {
+			packet, err := packets.ReadPacket(conn)
+			if err != nil {
+				return
+			}
+			switch p := packet.(type) {
+			case *packets.ConnectPacket:
+				_ = packets.NewControlPacket(packets.Connack).Write(conn)
+			case *packets.PublishPacket:
+				published <- p.TopicName
+			}
+		}
+	})
+	t.Cleanup(func() { listener.Close() })
+	c := client.Start(config(listener.Addr().String()))
+	defer c.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		_, err := c.Submit(ctx, "lab", client.Command{Input: "stop"})
+		ended <- err
+	}()
+	if topic := <-published; topic != "plate-resort/lab/stop/set" {
+		t.Errorf("%s was published", topic)
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, client.ErrUnanswered) || !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
 	}
 }

@@ -15,9 +15,9 @@ import (
 	"github.com/plate-resort/plate-resort/mqtt"
 )
 
-// returnPatience is how long a device that has accepted an operation may be offline, as when its process is started
+// awayPatience is how long a device that has accepted an operation may be offline, as when its process is started
 // again.
-const returnPatience = 10 * time.Second
+const awayPatience = 10 * time.Second
 
 // A sender sends commands to a device and shows what becomes of them.
 type sender struct {
@@ -49,7 +49,9 @@ func (s *sender) send(ctx context.Context, r *remote, command client.Command) er
 		operation device.Operation // as far as it is accepted
 		snapshot  device.Snapshot
 		lost      bool
-		away      <-chan time.Time
+		presence  = mqtt.Online    // "" when the broker has not told yet
+		away      <-chan time.Time // when there is no more hope for a device that has accepted it
+		noted     bool             // that it is offline
 	)
 	for {
 		select {
@@ -68,16 +70,7 @@ func (s *sender) send(ctx context.Context, r *remote, command client.Command) er
 					return fmt.Errorf("the state of device %s: %w", r.device, err)
 				}
 			case client.Availability:
-				online := string(m.Payload) == mqtt.Online
-				switch {
-				case operation.ID == "": // the client knows what to do
-				case !online && away == nil:
-					away = time.After(returnPatience)
-					s.note("device %s is offline; waiting %v for it", r.device, returnPatience)
-				case online && away != nil:
-					away = nil
-					s.note("device %s is back", r.device)
-				}
+				presence = string(m.Payload)
 			case client.Broker:
 				var connection client.Connection
 				if err := json.Unmarshal(m.Payload, &connection); err != nil {
@@ -88,6 +81,9 @@ func (s *sender) send(ctx context.Context, r *remote, command client.Command) er
 					s.note("no connection to the broker, waiting for it: %s", connection.Error)
 				case connection.Connected && lost:
 					s.note("connected to the broker again")
+				}
+				if connection.Connected && lost {
+					presence = ""
 				}
 				lost = !connection.Connected
 			}
@@ -100,6 +96,20 @@ func (s *sender) send(ctx context.Context, r *remote, command client.Command) er
 			}
 			return fmt.Errorf("waiting no longer; the operation goes on%s",
 				advice(operation, fmt.Sprintf(", and this cancels it:\n  plate-resort send cancel %s%v", operation.ID, s.flags)))
+		}
+		switch gone := operation.ID != "" && !lost && presence != mqtt.Online; {
+		case !gone: // before it has accepted it, the client knows what to do
+			away = nil
+		case away == nil:
+			away = time.After(awayPatience)
+		}
+		switch {
+		case away != nil && presence == mqtt.Offline && !noted:
+			noted = true
+			s.note("device %s is offline; waiting %v for it", r.device, awayPatience)
+		case presence == mqtt.Online && noted:
+			noted = false
+			s.note("device %s is back", r.device)
 		}
 		s.screen.show(progress(operation, snapshot))
 	}

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// maxPayload is the largest payload that is read, in bytes.
-	maxPayload = 16 << 10
+	// MaxPayload is the largest payload that is read, in bytes.
+	MaxPayload = 16 << 10
 	// buttonPayload is the bare payload of an operation without a value.
 	buttonPayload = "PRESS"
 )
@@ -54,8 +54,8 @@ func decodeSchedule(s Schedules, name string, text []byte, retained bool) (devic
 // read has what a message says decoded, unless there is nothing to be decoded or it is too much. What is
 // retained is decoded too, for the answer.
 func read(text []byte, retained bool, decode func([]byte) error) error {
-	if len(text) > maxPayload {
-		return device.Errorf(device.CodePayloadTooLarge, "the payload has %d bytes; at most %d are read", len(text), maxPayload)
+	if len(text) > MaxPayload {
+		return device.Errorf(device.CodePayloadTooLarge, "the payload has %d bytes; at most %d are read", len(text), MaxPayload)
 	}
 	text = bytes.TrimSpace(text)
 	if len(text) == 0 {

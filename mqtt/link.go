@@ -245,7 +245,7 @@ func stopCommand(text []byte) *device.Command {
 	var object struct {
 		ID json.RawMessage `json:"id"`
 	}
-	if len(text) <= maxPayload && json.Unmarshal(text, &object) == nil && object.ID != nil {
+	if len(text) <= MaxPayload && json.Unmarshal(text, &object) == nil && object.ID != nil {
 		c.ID, _ = payload.ID(object.ID) // without a good id the device makes one
 	}
 	return c

@@ -39,7 +39,7 @@ RESEND = 2.0  # seconds without an answer after which a command is sent again, w
 PATIENCE = 3.0  # seconds in which a broker hands out what it has retained
 REACH = 10.0  # seconds in which a broker is to be found for something new
 KEPT = 1000  # operations whose end is remembered here, as many as the device remembers
-SURE = 500  # others that may end before a device is not asked for an operation any more: it would do it again
+SURE = 500  # others that may come before a device is not asked for an operation any more: it would do it again
 OPTIONS = ("wait", "timeout", "id", "expires_at", "timeout_seconds", "retries", "retry_delay_seconds", "tolerance")
 TOPICS = {"operation": dict, "queue": list, "state": dict, "history": list, "availability": str}
 PORTS = {"tcp": 1883, "ssl": 8883, "ws": 80, "wss": 443}
@@ -88,7 +88,7 @@ class PlateResort:
         self._since = 0.0  # when it was connected
         self._problem = "it does not answer"  # why there is no connection
         self._heard: dict[str, Any] = {}  # the last message of each retained topic
-        self._operations: dict[str, _Operation] = {}  # by id
+        self._operations: list[_Operation] = []  # the newest last
 
     def __enter__(self) -> PlateResort:
         return self
@@ -173,8 +173,10 @@ class PlateResort:
         sent. What a call has returned that has waited itself is returned as it is. poll, of old, means nothing."""
         if isinstance(operation, dict):
             return operation
-        known = self._operations.get(operation) or self._track(_Operation("operation", operation, None))
-        return self._result(known, _deadline(timeout))
+        with self._changed:
+            known = [other for other in self._operations if other.id == operation]
+            last = known[-1] if known else self._track(_Operation("operation", operation, None))
+        return self._result(last, _deadline(timeout))
 
     # How that is done: whoever waits sends, and sends again; the connection is kept by a thread of its own.
 
@@ -191,7 +193,12 @@ class PlateResort:
             raise ValueError(f"an id must have 1 to 64 printable characters, not {id!r}")
         payload = json.dumps({key: value for key, value in fields.items() if value is not None})
         operation = self._track(_Operation(name, "cancel " + id if name == "cancel" else id, payload))
-        self._follow(operation, lambda: operation.event is not None, deadline)
+        try:
+            self._follow(operation, lambda: operation.event is not None, deadline)
+        finally:
+            if operation.event is None:  # nobody will ask for it
+                with self._changed:
+                    self._operations.remove(operation)
         if wait or operation.event and operation.event["state"] == "rejected":
             return self._result(operation, deadline)
         return id
@@ -205,9 +212,9 @@ class PlateResort:
 
     def _track(self, operation: _Operation) -> _Operation:
         with self._changed:
-            self._operations[operation.id] = operation
-            for id in [known.id for known in self._operations.values() if known.ended()][:-KEPT]:
-                del self._operations[id]
+            self._operations.append(operation)
+            for old in [known for known in self._operations if known.ended()][:-KEPT]:
+                self._operations.remove(old)
             for leaf, value in self._heard.items():
                 self._note(leaf, value)
         return operation
@@ -219,9 +226,15 @@ class PlateResort:
         with self._changed:
             while not done():
                 now, absence = time.monotonic(), self._absence()
+                if self._keeper is None:
+                    raise ConnectionError("The connection was closed")
+                if operation.name == "cancel" and operation.message and (absence or now >= operation.sent + REACH):
+                    raise ConnectionError("The cancel has had no answer; the device may have it all the same")
                 due = not operation.sure and now >= operation.sent + RESEND
+                due = due and not (operation.name == "cancel" and operation.message)  # again, it would cancel others
                 if due and self._client is not None and (absence is None or operation.name == "stop"):
-                    if operation.event and not 0 <= self._total() - operation.total < SURE:
+                    others = self._total() - operation.total  # -1 between its attempts
+                    if operation.event and not -1 <= others < SURE:
                         raise LookupError(f"device {self._device} has accepted operation {operation.id}, but does not "
                                           "show any more what has become of it")
                     if operation.payload is not None:
@@ -307,7 +320,7 @@ class PlateResort:
     def _forget(self) -> None:
         """What was heard may not be so any more: the device or we are away."""
         self._heard = {}
-        for operation in self._operations.values():
+        for operation in self._operations:
             operation.sure, operation.sent = False, -math.inf
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
@@ -333,22 +346,23 @@ class PlateResort:
             id, parameters = event.get("id"), event.get("parameters")
             if event.get("operation") == "cancel" and isinstance(parameters, dict):
                 id = "cancel " + str(parameters.get("id"))
-            operation = self._operations.get(str(id))
-            if operation is None or operation.ended():
-                continue
-            # What is retained may be an earlier operation with this id, and a rejection be of a later command. But a
-            # device that has forgotten what it had accepted, and is asked again, may refuse it now.
-            new = operation.event is None
-            forgotten = not operation.sure and (event.get("error") or {}).get("code") not in ("duplicate_id", "queue_full")
-            if new and (leaf == "operation" or operation.payload is None):
-                operation.total = self._total()
-            elif new or event.get("state") == "rejected" and not forgotten:
-                continue
-            operation.event, operation.sure = event, event.get("durable", True)
+            for operation in [known for known in self._operations if known.id == str(id) and not known.ended()]:
+                # What is retained, or comes before it is sent, may be an earlier operation with this id, and a
+                # rejection be of a later command. But a device that has forgotten what it had accepted, and is asked
+                # again, may refuse it now.
+                code = (event.get("error") or {}).get("code")
+                if operation.event is None:
+                    if operation.payload is not None and (leaf != "operation" or operation.message is None):
+                        continue
+                    operation.total = self._total()
+                elif event.get("state") == "rejected" and (operation.sure or code in ("duplicate_id", "queue_full")):
+                    continue
+                operation.event, operation.sure = event, event.get("durable", True)
 
     def _total(self) -> int:
-        """How many operations of the device have ended, as far as we know."""
-        return int(self._heard.get("state", {}).get("operations_total", 0))
+        """How many operations the device has had, as far as we know."""
+        state = self._heard.get("state", {})
+        return int(state.get("operations_total", 0)) + int(state.get("queue_length", 0)) + bool(state.get("operation"))
 
 
 def _deadline(timeout: float | None) -> float:

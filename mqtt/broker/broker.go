@@ -3,6 +3,7 @@
 package broker
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"net"
@@ -118,10 +119,11 @@ func (*admission) OnACLCheck(*mochi.Client, string, bool) bool { return true }
 // retainNone has the server send nothing retained for a subscription (MQTT 5.0, 3.8.3.1, Retain Handling).
 const retainNone = 2
 
-// OnSubscribe leaves the subscriptions with wildcards to OnSubscribed.
-func (*admission) OnSubscribe(_ *mochi.Client, pk packets.Packet) packets.Packet {
+// OnSubscribe leaves the subscriptions with wildcards to OnSubscribed. A client of MQTT 5 has a say in it; it goes the
+// server's way.
+func (*admission) OnSubscribe(c *mochi.Client, pk packets.Packet) packets.Packet {
 	for i, sub := range pk.Filters {
-		if strings.ContainsAny(sub.Filter, "+#") && sub.RetainHandling == 0 {
+		if strings.ContainsAny(sub.Filter, "+#") && c.Properties.ProtocolVersion < 5 {
 			pk.Filters[i].RetainHandling = retainNone
 		}
 	}
@@ -132,15 +134,30 @@ func (*admission) OnSubscribe(_ *mochi.Client, pk packets.Packet) packets.Packet
 func (a *admission) OnSubscribed(c *mochi.Client, pk packets.Packet, _ []byte) {
 	wanted := mochi.NewTopicsIndex()
 	for _, sub := range pk.Filters {
-		if sub.RetainHandling == retainNone {
+		if sub.RetainHandling == retainNone && c.Properties.ProtocolVersion < 5 {
 			wanted.Subscribe(c.ID, sub)
 		}
 	}
-	for topic, message := range a.server.Topics.Retained.GetAll() {
+	for topic := range a.server.Topics.Retained.GetAll() {
 		if len(wanted.Subscribers(topic).Subscriptions) > 0 {
-			message = message.Copy(false)
-			message.FixedHeader.Qos = 0
-			_ = c.WritePacket(message) // else the connection has ended
+			a.sendRetained(c, topic)
+		}
+	}
+}
+
+// sendRetained sends what is retained on a topic. What comes to be retained meanwhile goes to the client as well, and
+// may overtake it: then it is sent once more.
+func (a *admission) sendRetained(c *mochi.Client, topic string) {
+	message, ok := a.server.Topics.Retained.Get(topic)
+	for ok {
+		sent := message.Copy(false)
+		sent.FixedHeader.Qos = 0
+		if c.WritePacket(sent) != nil {
+			return // the connection has ended
+		}
+		latest, exists := a.server.Topics.Retained.Get(topic)
+		if ok = exists && !bytes.Equal(latest.Payload, message.Payload); ok {
+			message = latest
 		}
 	}
 }
