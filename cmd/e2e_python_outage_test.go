@@ -114,6 +114,19 @@ func TestPythonSendsAgain(t *testing.T) {
 	}
 }
 
+// Nobody hears the cancel. Sent again it could cancel what others have sent since.
+func TestPythonSendsACancelOnce(t *testing.T) {
+	t.Parallel()
+	d := prepareDevice(t, newBroker(t))
+	d.rewatch(t, "cancel/set")
+	d.broker.publish(t, d.topic("availability"), "online", "-r")
+	d.python(t, `cancel()`).failsWith(t, "ConnectionError: The cancel has had no answer")
+	d.watch.until(t, "set", "command", func(message) bool { return true })
+	if n := d.watch.process.count("/cancel/set "); n != 1 {
+		t.Errorf("it was sent %d times", n)
+	}
+}
+
 // The device's program is killed in the middle of a move, and back in time: the move goes on, and so does the waiting.
 func TestPythonWaitsForTheDevice(t *testing.T) {
 	t.Parallel()
