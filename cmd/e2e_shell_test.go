@@ -46,6 +46,7 @@ func TestShellExamples(t *testing.T) {
 		}
 		run("move.sh", `exit status 1: rejected: the emergency stop is latched.*`, "A")
 	}
+	d.rewatch(t) // a machine that has no time may have lost it before
 	d.servo.kill(t)
 	d.watch.state(t, "loss of the servo", func(s state) bool { return s.Connection != "connected" })
 	run("stop.sh", `exit status 1: failed: .*`)
