@@ -45,73 +45,89 @@ func (s *sender) send(ctx context.Context, r *remote, command client.Command) er
 	messages := r.Watch(following)
 	events := make(chan event)
 	go receive(following, r, command, events)
-	var (
-		operation device.Operation // as far as it is accepted
-		snapshot  device.Snapshot
-		lost      bool
-		presence  = mqtt.Online    // "" when the broker has not told yet
-		away      <-chan time.Time // when there is no more hope for a device that has accepted it
-		noted     bool             // that it is offline
-	)
+	f := pursuit{sender: s, device: r.device, presence: mqtt.Online}
 	for {
 		select {
 		case e := <-events:
 			if e.err != nil {
 				return explain(command, e.err)
 			}
-			operation = e.Operation
+			f.operation = e.Operation
 			if ended, err := s.print(e.Event); ended || err != nil || s.noWait {
 				return err
 			}
 		case m := <-messages:
-			switch m.Topic {
-			case client.State:
-				if err := json.Unmarshal(m.Payload, &snapshot); err != nil {
-					return fmt.Errorf("the state of device %s: %w", r.device, err)
-				}
-			case client.Availability:
-				presence = string(m.Payload)
-			case client.Broker:
-				var connection client.Connection
-				if err := json.Unmarshal(m.Payload, &connection); err != nil {
-					return err
-				}
-				switch {
-				case !connection.Connected && !lost:
-					s.note("no connection to the broker, waiting for it: %s", connection.Error)
-				case connection.Connected && lost:
-					s.note("connected to the broker again")
-				}
-				if connection.Connected && lost {
-					presence = ""
-				}
-				lost = !connection.Connected
+			if err := f.hear(m); err != nil {
+				return err
 			}
-		case <-away:
-			return fmt.Errorf("%w; it may go on with what it has accepted when it is back%s",
-				r.problem(client.ErrOffline), advice(operation, "; to learn what becomes of it, send it again then with --param id="+operation.ID))
+		case <-f.away:
+			return fmt.Errorf("%w; it may go on with what it has accepted when it is back%s", r.problem(client.ErrOffline),
+				advice(f.operation, "; to learn what becomes of it, send it again then with --param id="+f.operation.ID))
 		case <-ctx.Done():
-			if operation.ID == "" {
+			if f.operation.ID == "" {
 				return errors.New("ended before the device has answered: it may have the command all the same")
 			}
 			return fmt.Errorf("waiting no longer; the operation goes on%s",
-				advice(operation, fmt.Sprintf(", and this cancels it:\n  plate-resort send cancel %s%v", operation.ID, s.flags)))
+				advice(f.operation, fmt.Sprintf(", and this cancels it:\n  plate-resort send cancel %s%v", f.operation.ID, s.flags)))
 		}
-		switch gone := operation.ID != "" && !lost && presence != mqtt.Online; {
-		case !gone: // before it has accepted it, the client knows what to do
-			away = nil
-		case away == nil:
-			away = time.After(awayPatience)
+		f.look()
+		s.screen.show(progress(f.operation, f.snapshot))
+	}
+}
+
+// A pursuit is what is known while an operation is followed.
+type pursuit struct {
+	*sender
+	device    string
+	operation device.Operation // as far as it is accepted
+	snapshot  device.Snapshot
+	lost      bool             // there is no connection to the broker
+	presence  string           // the device's availability; "" when the broker has not told yet
+	away      <-chan time.Time // when there is no more hope for a device that has accepted the operation
+	noted     bool             // that it is offline
+}
+
+// hear takes note of a message.
+func (f *pursuit) hear(m client.Message) error {
+	switch m.Topic {
+	case client.State:
+		if err := json.Unmarshal(m.Payload, &f.snapshot); err != nil {
+			return fmt.Errorf("the state of device %s: %w", f.device, err)
+		}
+	case client.Availability:
+		f.presence = string(m.Payload)
+	case client.Broker:
+		var connection client.Connection
+		if err := json.Unmarshal(m.Payload, &connection); err != nil {
+			return err
 		}
 		switch {
-		case away != nil && presence == mqtt.Offline && !noted:
-			noted = true
-			s.note("device %s is offline; waiting %v for it", r.device, awayPatience)
-		case presence == mqtt.Online && noted:
-			noted = false
-			s.note("device %s is back", r.device)
+		case !connection.Connected && !f.lost:
+			f.note("no connection to the broker, waiting for it: %s", connection.Error)
+		case connection.Connected && f.lost:
+			f.note("connected to the broker again")
+			f.presence = ""
 		}
-		s.screen.show(progress(operation, snapshot))
+		f.lost = !connection.Connected
+	}
+	return nil
+}
+
+// look looks whether the device is away. Before it has accepted the operation, the client does that.
+func (f *pursuit) look() {
+	switch gone := f.operation.ID != "" && !f.lost && f.presence != mqtt.Online; {
+	case !gone:
+		f.away = nil
+	case f.away == nil:
+		f.away = time.After(awayPatience)
+	}
+	switch {
+	case f.away != nil && f.presence == mqtt.Offline && !f.noted:
+		f.noted = true
+		f.note("device %s is offline; waiting %v for it", f.device, awayPatience)
+	case f.presence == mqtt.Online && f.noted:
+		f.noted = false
+		f.note("device %s is back", f.device)
 	}
 }
 
