@@ -45,7 +45,7 @@ func TestEveryInput(t *testing.T) {
 		{"connection", `{"state": "ON", "port": "/dev/nowhere", "timeout_seconds": 0.5, "id": "c"}`, "c", "failed", "motor_disconnected", "/dev/nowhere"},
 		{"connection", `{"state": "ON", "port": "` + d.terminal + `", "id": "c2"}`, "c2", "completed", "", ""},
 		{"stop", `{"id": "s"}`, "s", "completed", "", ""},
-		{"hotel", "A", "", "rejected", "emergency_stopped", "reset/set"},
+		{"hotel", "A", "", "rejected", "emergency_stopped", "reset it when it is safe"},
 		{"reset", "RESET", "", "rejected", "invalid_payload", "send PRESS"},
 		{"reset", "PRESS", "", "completed", "", ""},
 		{"hotel", "A", "", "completed", "", ""},
