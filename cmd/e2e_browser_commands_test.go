@@ -4,6 +4,7 @@ package cmd_test
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -32,16 +33,23 @@ func TestBrowserTyping(t *testing.T) {
 		b.until(t, "what is wrong with "+angle, `says('.commands [data-field=answer][data-kind=refused]', /Angle `+angle+`°: `+right+`/)`)
 		b.until(t, "it in the history", `says('#history tr[data-state=rejected] th', /^Angle `+angle+`°$/)`)
 	}
-	b.write(t, "#angle", "\b")
-	b.press(t, enter)
-	b.until(t, "that a number is missing", `says('.commands [data-field=answer][data-kind=refused]', /^.?Angle: .*\w/)`)
+	for angle, wrong := range map[string]string{
+		"12,5": `, not “12,5”`, "1.2.3": `, not “1.2.3”`, "1e2": `, not “1e2”`, "12.5°": `, not “12.5°”`, "\b": "",
+	} {
+		b.write(t, "#angle", angle)
+		b.press(t, enter)
+		b.until(t, "what is wrong with "+angle, `says('.commands [data-field=answer][data-kind=refused]', /^.?An angle is a number such as 12\.5`+regexp.QuoteMeta(wrong)+`$/)`)
+	}
 
 	b.write(t, "#speed", "77")
 	b.press(t, enter)
 	b.until(t, "the new speed", `says('.commands [data-field=answer][data-kind=ok]', /Speed 77: done/) && says('[data-field=rpm]', /^17\.6 rpm$/i)`)
 	b.write(t, "#speed", "9999")
 	b.press(t, enter)
-	b.until(t, "what is wrong with the speed", `says('.commands [data-field=answer][data-kind=refused]', /Speed 9999: speed is 9999; it must be from 1 to 320/)`)
+	b.until(t, "what is wrong with its range", `says('.commands [data-field=answer][data-kind=refused]', /Speed 9999: speed is 9999; it must be from 1 to 320/)`)
+	b.write(t, "#speed", "7.5")
+	b.press(t, enter)
+	b.until(t, "what is wrong with the speed", `says('.commands [data-field=answer][data-kind=refused]', /^.?A speed is a whole number such as 50, not “7\.5”$/)`)
 
 	var sent []string
 	for _, op := range d.watch.events(t, func(op operation) bool { return op.State == "completed" || op.State == "rejected" }) {
@@ -87,6 +95,12 @@ func TestBrowserSchedules(t *testing.T) {
 	b.status(t, "ready")
 	b.click(t, `[data-action=add-schedule]`)
 	b.write(t, `#schedule-form [name=name]`, "morning")
+	b.choose(t, `#schedule-form [name=operation]`, "angle")
+	b.write(t, `#schedule-form [name=cron]`, "30 8 * * *")
+	b.write(t, `#schedule-form [name=angle]`, "12,5")
+	b.press(t, enter)
+	b.until(t, "what is wrong with the angle", `says('[data-field=form-answer][data-kind=refused]', /^.?An angle is a number such as 12\.5, not “12,5”$/)`)
+	b.choose(t, `#schedule-form [name=operation]`, "hotel")
 	b.write(t, `#schedule-form [name=cron]`, "61 8 * * 1-5")
 	b.press(t, enter)
 	b.until(t, "what is wrong with the minute", `says('[data-field=form-answer][data-kind=refused]', /Schedule morning: .*61/)`)

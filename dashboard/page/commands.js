@@ -3,6 +3,7 @@
 import { el, text, attr, list } from './dom.js';
 import { gone, astray } from './store.js';
 import { send } from './api.js';
+import { typed } from './number.js';
 import { degrees, operation } from './words.js';
 
 const RPM = 0.229; // a unit of the profile velocity
@@ -20,13 +21,13 @@ export function hindrance(device, action) {
 const BRIEF = 8e3, LONG = 30e3; // ms for which an answer is shown, and a refusal
 const shown = new WeakMap(); // the timer of each field
 
-// answer says in a field what became of a command.
+// answer says in a field what became of a command; without what was wanted, only the message.
 export function answer(field, { ok, message, operation: op }, what) {
   clearTimeout(shown.get(field));
   shown.set(field, setTimeout(() => text(field, ''), ok ? BRIEF : LONG));
   attr(field, 'data-kind', ok ? 'ok' : 'refused');
   const state = { completed: 'done', queued: 'accepted', running: 'accepted' }[op?.state] ?? op?.state ?? 'accepted';
-  text(field, ok ? `${what}: ${state}${op?.state === 'failed' && op.error ? `, ${op.error.message}` : ''}` : `${what}: ${message}`);
+  text(field, ok ? `${what}: ${state}${op?.state === 'failed' && op.error ? `, ${op.error.message}` : ''}` : what ? `${what}: ${message}` : message);
 }
 
 // command sends what a button stands for, if the device would take it, and says what came of it.
@@ -63,17 +64,16 @@ export function commands(root, field, device) {
     command(device, button, moves, 'hotel', 'hotel', { hotel }, `Hotel ${hotel}`);
   }
 
-  function ask(name, input, what) {
+  function ask(name, input) {
     root.querySelector(`[data-form=${name}]`).addEventListener('submit', (event) => {
       event.preventDefault();
-      const value = input.valueAsNumber;
-      if (Number.isNaN(value)) { answer(moves, { ok: false, message: input.validationMessage || 'a number is missing' }, what); input.focus(); return; }
-      // Whether it is in range, the device says.
+      const { value, wrong } = typed(input);
+      if (wrong) { answer(moves, { ok: false, message: wrong }); input.focus(); return; }
       command(device, event.submitter ?? input, moves, name, name, { [name]: value }, operation(name, { [name]: value }));
     });
   }
-  ask('angle', angle, 'Angle');
-  ask('speed', speed, 'Speed');
+  ask('angle', angle);
+  ask('speed', speed);
 
   function press(action, field, body, what) {
     for (const button of all(action)) button.addEventListener('click', () => command(device, button, field, action, action, body(), what()));
@@ -103,7 +103,6 @@ export function commands(root, field, device) {
       const connection = root.querySelector('[data-action=connection]');
       text(connection, astray(device) ? 'Connect motor' : 'Release motor');
       const limit = state.speed_limit;
-      attr(speed, 'max', limit);
       if (document.activeElement !== speed && speed.dataset.shown !== String(state.speed)) {
         speed.value = state.speed;
         speed.dataset.shown = state.speed;
