@@ -1,18 +1,18 @@
 // What the device can be told to do. A button that is of no use now can still be pressed, and says why.
 
 import { el, text, attr, list } from './dom.js';
-import { gone, astray } from './store.js';
+import { astray } from './store.js';
 import { send } from './api.js';
 import { typed } from './number.js';
-import { degrees, operation } from './words.js';
+import { degrees, operation, unreachable } from './words.js';
 
 const RPM = 0.229; // a unit of the profile velocity
 const CONNECTION = { connected: 'connected', idle: 'port closed at rest', connecting: 'looking for it', disconnected: 'not connected', released: 'released' };
 
 // hindrance tells why an action would not be accepted now, or ''.
 export function hindrance(device, action) {
-  const away = gone(device);
-  if (away) return { server: 'the dashboard is out of reach', broker: 'the broker is gone', device: `${device.id} is offline` }[away.what];
+  const away = unreachable(device);
+  if (away) return away;
   if (!device.state) return 'the device has not said its state yet';
   if (!action || device.state.allowed_actions?.includes(action)) return '';
   return `Not now. ${device.state.message || device.state.status}`;

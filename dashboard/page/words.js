@@ -36,6 +36,12 @@ export function status(device) {
   return { key, word, message: rest(message, word), shape };
 }
 
+// unreachable says why nothing comes to a device, or ''.
+export function unreachable(device) {
+  const away = gone(device);
+  return away ? { server: 'the dashboard is out of reach', broker: 'the broker is gone', device: `${device.id} is offline` }[away.what] : '';
+}
+
 // rest is the message without the word that stands before it already.
 function rest(message, word) {
   if (!message.startsWith(word)) return message;
