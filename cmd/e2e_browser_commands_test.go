@@ -20,7 +20,8 @@ func TestBrowserTyping(t *testing.T) {
 
 	b.write(t, "#angle", "42.5")
 	b.press(t, enter)
-	b.until(t, "that it is accepted", `says('.commands [data-field=answer]', /Angle 42\.5°: accepted/)`)
+	b.until(t, "that it is accepted", `says('.commands [data-field=answer]', /^.?Angle 42\.5°: (accepted|done)$/)`)
+	b.until(t, "that it is done", `says('.commands [data-field=answer][data-kind=ok]', /^.?Angle 42\.5°: done$/)`)
 	b.until(t, "the carousel there", `$('article').dataset.status === 'ready' && Math.abs(Number($('#carousel [data-angle]').dataset.angle) - 42.5) < 0.5`)
 	b.until(t, "it in the history", `says('#history tr[data-state=completed] th', /^Angle 42\.5°$/)`)
 
@@ -79,6 +80,7 @@ func TestBrowserQueue(t *testing.T) {
 	b.until(t, "one that waits", `[...document.querySelectorAll('#queue li b')].map((b) => b.innerText).join() === 'Hotel C'`)
 	b.until(t, "the other one in the history", `says('#history tr[data-state=cancelled] th', /^Hotel B$/)`)
 	b.click(t, `[data-action=cancel][data-value=all]`)
+	b.until(t, "what became of the last one", `says('.commands [data-field=answer][data-kind=ended]', /^Hotel C: cancelled/)`)
 	b.until(t, "an empty queue", `says('[data-field=queue-empty]', /^Nothing runs, nothing waits\.$/) && !$('#queue li') && !seen('[data-field=running]')`)
 	b.status(t, "ready")
 	b.until(t, "three that were cancelled", `document.querySelectorAll('#history tr[data-state=cancelled]').length === 3`)

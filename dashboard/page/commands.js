@@ -3,6 +3,7 @@
 import { el, text, attr, list } from './dom.js';
 import { astray } from './store.js';
 import { send } from './api.js';
+import { answer, wrong, settle } from './answer.js';
 import { typed } from './number.js';
 import { degrees, operation, unreachable } from './words.js';
 
@@ -18,29 +19,17 @@ export function hindrance(device, action) {
   return `Not now. ${device.state.message || device.state.status}`;
 }
 
-const BRIEF = 8e3, LONG = 30e3; // ms for which an answer is shown, and a refusal
-const shown = new WeakMap(); // the timer of each field
-
-// answer says in a field what became of a command; without what was wanted, only the message.
-export function answer(field, { ok, message, operation: op }, what) {
-  clearTimeout(shown.get(field));
-  shown.set(field, setTimeout(() => text(field, ''), ok ? BRIEF : LONG));
-  attr(field, 'data-kind', ok ? 'ok' : 'refused');
-  const state = { completed: 'done', queued: 'accepted', running: 'accepted' }[op?.state] ?? op?.state ?? 'accepted';
-  text(field, ok ? `${what}: ${state}${op?.state === 'failed' && op.error ? `, ${op.error.message}` : ''}` : what ? `${what}: ${message}` : message);
-}
-
 // command sends what a button stands for, if the device would take it, and says what came of it.
 export async function command(device, button, field, action, input, body, what) {
   const why = hindrance(device, action);
   if (why) {
-    answer(field, { ok: false, message: why }, what);
+    answer(device, field, { ok: false, message: why }, what);
     return { ok: false };
   }
   attr(button, 'aria-busy', 'true');
   const result = await send(device.id, input, body);
   attr(button, 'aria-busy', null);
-  answer(field, result, what);
+  answer(device, field, result, what);
   return result;
 }
 
@@ -67,8 +56,8 @@ export function commands(root, field, device) {
   function ask(name, input) {
     root.querySelector(`[data-form=${name}]`).addEventListener('submit', (event) => {
       event.preventDefault();
-      const { value, wrong } = typed(input);
-      if (wrong) { answer(moves, { ok: false, message: wrong }); input.focus(); return; }
+      const { value, fault } = typed(input);
+      if (fault) { wrong(moves, fault); input.focus(); return; }
       command(device, event.submitter ?? input, moves, name, name, { [name]: value }, operation(name, { [name]: value }));
     });
   }
@@ -85,9 +74,10 @@ export function commands(root, field, device) {
   press('connection', service, () => ({ state: astray(device) ? 'ON' : 'OFF' }), () => (astray(device) ? 'Connect motor' : 'Release motor'));
 
   return {
-    topics: ['state', 'availability'],
+    topics: ['state', 'availability', 'operation', 'history'],
     turnTo,
     render() {
+      settle(device);
       const state = device.state;
       const goal = state?.operation?.operation === 'hotel' ? state.operation.parameters.hotel : null;
       buttons((state?.hotels ?? []).map((name) => ({ name, faces: name === state.hotel, goal: name === goal })));

@@ -1,7 +1,8 @@
 // The form of a schedule, new or edited. Whether it is right, the device says; the form only asks for what belongs to it.
 
 import { el, text, clone, fields, show, attr } from './dom.js';
-import { command, answer } from './commands.js';
+import { command } from './commands.js';
+import { wrong } from './answer.js';
 import { cronWords } from './cron.js';
 import { typed } from './number.js';
 
@@ -76,9 +77,9 @@ export function form(root, device, opener) {
   root.addEventListener('submit', async (event) => {
     event.preventDefault();
     for (const asked of root.querySelectorAll('input')) {
-      const wrong = !asked.closest('[hidden]') && fault(asked);
-      if (!wrong) continue;
-      answer(part['form-answer'], { ok: false, message: wrong });
+      const words = asked.closest('[hidden]') ? '' : fault(asked);
+      if (!words) continue;
+      wrong(part['form-answer'], words);
       asked.focus();
       return;
     }
@@ -97,7 +98,7 @@ function fault(input) {
     case 'at': return input.value ? '' : 'Choose a date and a time';
     case 'timezone': return '';
   }
-  return typed(input).wrong ?? '';
+  return typed(input).fault ?? '';
 }
 
 // local is a time as an input of the kind datetime-local has it.

@@ -7,12 +7,12 @@ const NUMBERS = {
   every: { pattern: /^0*[1-9]\d*$/, is: 'Say every how many seconds (a whole number from 1 on)' },
 };
 
-// typed returns {value} of what is in an input, else {wrong}: in words, and what would be right. Whether it is in range,
+// typed returns {value} of what is in an input, else {fault}: in words, and what would be right. Whether it is in range,
 // the device says.
 export function typed(input) {
   const { pattern, is } = NUMBERS[input.name];
   const words = input.value.trim();
   const value = Number(words);
   if (pattern.test(words) && Number.isFinite(value)) return { value };
-  return { wrong: words ? `${is}, not “${words}”` : is };
+  return { fault: words ? `${is}, not “${words}”` : is };
 }
