@@ -87,6 +87,32 @@ func TestBrowserQueue(t *testing.T) {
 	d.watch.state(t, "torque at rest", func(s state) bool { return s.Status == "ready" && s.Torque && s.QueueLength == 0 })
 }
 
+// What would end something that runs is asked for first, for a few seconds.
+func TestBrowserQuestions(t *testing.T) {
+	t.Parallel()
+	d := newDevice(t, slow)
+	_, page := startDashboard(t, "--broker", d.broker.url())
+	b := openTab(t, page, "/", panel)
+	b.status(t, "ready")
+	b.click(t, `[data-action=hotel][data-value=D]`)
+	b.status(t, "busy")
+	labels := func(connection, reboot string) string {
+		return `$('[data-action=connection]').innerText === '` + connection + `' && $('[data-action=reboot]').innerText === '` + reboot + `'`
+	}
+	b.click(t, `[data-action=connection]`)
+	b.click(t, `[data-action=reboot]`)
+	b.until(t, "two questions", labels("Really release?", "Really reboot?"))
+	b.until(t, "no question any more", labels("Release motor", "Reboot servo"))
+	if sent := d.watch.events(t, func(op operation) bool { return op.Operation != "hotel" }); len(sent) > 0 {
+		t.Errorf("a question has sent %+v", sent)
+	}
+	b.click(t, `[data-action=connection]`)
+	b.until(t, "the question", labels("Really release?", "Reboot servo"))
+	b.click(t, `[data-action=connection]`)
+	b.status(t, "requires_init")
+	b.until(t, "the way back", labels("Connect motor", "Reboot servo"))
+}
+
 // Schedules are added, paused, resumed, edited and deleted.
 func TestBrowserSchedules(t *testing.T) {
 	t.Parallel()

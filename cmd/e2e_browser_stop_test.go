@@ -96,6 +96,12 @@ func TestBrowserButtonsFollowTheState(t *testing.T) {
 		t.Errorf("a button that cannot be used has sent %+v", sent)
 	}
 
+	b.click(t, `[data-action=refresh]`)
+	b.until(t, "one name of one thing", `says('[data-action=refresh]', /^Read motor$/) && says('[data-field=service-answer]', /^.?Read motor: done$/) && says('#history tr th', /^Read motor$/)`)
+	b.click(t, `[data-action=reboot]`)
+	b.until(t, "a reboot, as nothing runs", `says('#history tr[data-state=completed] th', /^Reboot$/)`)
+	b.status(t, "ready")
+
 	// A motor that is released, and connected again.
 	b.click(t, `[data-action=connection]`)
 	b.status(t, "requires_init")

@@ -5,6 +5,7 @@ import { astray } from './store.js';
 import { send } from './api.js';
 import { answer, wrong, settle } from './answer.js';
 import { typed } from './number.js';
+import { doubts } from './sure.js';
 import { degrees, operation, unreachable } from './words.js';
 
 const RPM = 0.229; // a unit of the profile velocity
@@ -17,6 +18,12 @@ export function hindrance(device, action) {
   if (!device.state) return 'the device has not said its state yet';
   if (!action || device.state.allowed_actions?.includes(action)) return '';
   return `Not now. ${device.state.message || device.state.status}`;
+}
+
+// occupied tells that something runs or waits, which a motor that goes away would end.
+function occupied(device) {
+  const { state, queue } = device;
+  return Boolean(state?.operation || state?.queue_length || queue.length) && !astray(device);
 }
 
 // command sends what a button stands for, if the device would take it, and says what came of it.
@@ -69,12 +76,27 @@ export function commands(root, field, device) {
   }
   press('home', moves, () => ({}), () => 'Home');
   press('reset', service, () => ({}), () => 'Reset');
-  press('reboot', service, () => ({}), () => 'Reboot');
-  press('refresh', service, () => ({}), () => 'Refresh');
-  press('connection', service, () => ({ state: astray(device) ? 'ON' : 'OFF' }), () => (astray(device) ? 'Connect motor' : 'Release motor'));
+  press('refresh', service, () => ({}), () => operation('refresh'));
+
+  // What would be in the way of something that runs or waits is asked for first.
+  const asking = [];
+  function pressSurely(action, usual, question, body, what) {
+    for (const button of all(action)) {
+      const label = button.textContent;
+      const doubt = doubts(button, (words) => text(button, words), () => usual() || label);
+      asking.push(doubt);
+      button.addEventListener('click', () => {
+        if (!hindrance(device, action) && occupied(device) && !doubt.sure(question)) return;
+        command(device, button, service, action, action, body(), what());
+      });
+    }
+  }
+  const connects = () => (astray(device) ? 'Connect motor' : 'Release motor');
+  pressSurely('reboot', () => '', 'Really reboot?', () => ({}), () => 'Reboot');
+  pressSurely('connection', connects, 'Really release?', () => ({ state: astray(device) ? 'ON' : 'OFF' }), connects);
 
   return {
-    topics: ['state', 'availability', 'operation', 'history'],
+    topics: ['state', 'availability', 'queue', 'operation', 'history'],
     turnTo,
     render() {
       settle(device);
@@ -89,9 +111,8 @@ export function commands(root, field, device) {
         }
       }
       text(field.why, hindrance(device) || (state?.allowed_actions?.includes('hotel') ? '' : hindrance(device, 'hotel')));
+      for (const doubt of asking) doubt.render(occupied(device));
       if (!state) return;
-      const connection = root.querySelector('[data-action=connection]');
-      text(connection, astray(device) ? 'Connect motor' : 'Release motor');
       const limit = state.speed_limit;
       if (document.activeElement !== speed && speed.dataset.shown !== String(state.speed)) {
         speed.value = state.speed;

@@ -53,7 +53,7 @@ export function degrees(angle, decimals = 2) {
   return angle === null || angle === undefined ? '–' : `${angle.toFixed(decimals)}°`;
 }
 
-const DOES = { home: 'Home', stop: 'Emergency stop', reset: 'Reset', reboot: 'Reboot', refresh: 'Refresh' };
+const DOES = { home: 'Home', stop: 'Emergency stop', reset: 'Reset', reboot: 'Reboot', refresh: 'Read motor' };
 
 // operation is what an operation does.
 export function operation(name, parameters = {}) {
