@@ -20,6 +20,7 @@ func TestBrowserTwoDevices(t *testing.T) {
 	for _, id := range []string{"demo", "demo-2"} {
 		b.until(t, id+" in it, which is ready", `seen('.card[data-device=`+id+`][data-status=ready]') && says('.card[data-device=`+id+`] [data-field=name]', /^`+id+`$/)`)
 	}
+	b.until(t, "that they are there", `[...document.querySelectorAll('.card [data-field=age]')].every((age) => age.innerText === 'live')`)
 	if shown := get[[]string](t, b, `[...document.querySelectorAll('.card')].map((card) => card.dataset.device)`); len(shown) != 2 || shown[0] != "demo" {
 		t.Errorf("the list has %q", shown)
 	}
@@ -124,6 +125,7 @@ func TestBrowserStopAll(t *testing.T) {
 	p.kill(t)
 	b.expect(`^network: Failed to load resource: net::ERR_`)
 	b.until(t, "that the dashboard is gone", `seen('#page-banners [data-banner=server]')`)
+	b.until(t, "how old what they show is", `[...document.querySelectorAll('.card [data-field=age]')].every((age) => /^as of \d+ s ago$/.test(age.innerText))`)
 	b.click(t, `[data-action=stop-all]`)
 	b.until(t, "that none has stopped", `[...document.querySelectorAll('.card [data-action=stop]')].every((stop) => /^not stopped$/i.test(stop.innerText))`)
 	b.until(t, "how many have not", `says('[data-action=stop-all]', /^2 not stopped$/i)`)

@@ -1,7 +1,7 @@
 // The list of devices: a card each.
 
 import { svg, text, attr, clone, fields, list } from './dom.js';
-import { store } from './store.js';
+import { store, gone, astray } from './store.js';
 import { status, degrees } from './words.js';
 import { hotelAngles, motion } from './carousel.js';
 import { shortSpan, now } from './time.js';
@@ -102,6 +102,13 @@ function card(first, told) {
     attr(button, 'title', failed || null);
   }
 
+  // age is how old what is shown is, which is live while it can be heard.
+  function age() {
+    if (!device.heard) return 'never heard';
+    if (gone(device)) return `as of ${shortSpan(now() - device.heard)} ago`;
+    return astray(device) ? `as of ${shortSpan(now() - device.connectionSince)} ago` : 'live';
+  }
+
   function place(state) {
     const hotels = hotelAngles(state);
     const key = JSON.stringify(hotels);
@@ -146,7 +153,7 @@ function card(first, told) {
       this.tick();
     },
     tick() {
-      text(part.age, device.heard ? `${shortSpan(now() - device.heard)} ago` : 'never heard');
+      text(part.age, age());
       if (answered && now() - answered > ANSWER) {
         answered = 0;
         say('Stop', null);

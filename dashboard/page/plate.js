@@ -7,6 +7,7 @@ import { ago, clock, now, stamp } from './time.js';
 import { stop, halted, onPress } from './stop.js';
 import { send } from './api.js';
 
+const FRESH = 1500; // ms for which news is news
 const SHOWN = 8e3; // ms for which the answer to a stop stays on its button
 
 export function plate(root, field, device) {
@@ -100,7 +101,9 @@ export function plate(root, field, device) {
       }
       // Without its motor, where the carousel stands is from before; it may have been turned by hand since.
       const of = !away && astray(device) ? device.connectionSince : device.heard;
-      text(field.heard, !of ? 'never heard' : away || astray(device) ? `as of ${stamp(of)}` : `heard ${ago(of)}${state && !state.torque ? ', torque off' : ''}`);
+      // While nothing changes a healthy device says nothing: the age of its last news is not that of what is shown.
+      const news = now() - of < FRESH ? '' : `, last news ${ago(of)}`;
+      text(field.heard, !of ? 'never heard' : away || astray(device) ? `as of ${stamp(of)}` : `live${news}${state && !state.torque ? ', torque off' : ''}`);
       if (answered && now() - answered > SHOWN) calm();
     },
   };
