@@ -100,8 +100,9 @@ func TestBrowserQuestions(t *testing.T) {
 		return `$('[data-action=connection]').innerText === '` + connection + `' && $('[data-action=reboot]').innerText === '` + reboot + `'`
 	}
 	b.click(t, `[data-action=connection]`)
+	b.until(t, "the question", `$('[data-action=connection]').innerText === 'Really release?'`)
 	b.click(t, `[data-action=reboot]`)
-	b.until(t, "two questions", labels("Really release?", "Really reboot?"))
+	b.until(t, "the question", `$('[data-action=reboot]').innerText === 'Really reboot?'`)
 	b.until(t, "no question any more", labels("Release motor", "Reboot servo"))
 	if sent := d.watch.events(t, func(op operation) bool { return op.Operation != "hotel" }); len(sent) > 0 {
 		t.Errorf("a question has sent %+v", sent)
@@ -121,6 +122,7 @@ func TestBrowserSchedules(t *testing.T) {
 	b := openTab(t, page, "/", laptop)
 	b.refusals(http.StatusConflict)
 	b.status(t, "ready")
+	b.expect(`^a request to data:image/svg\+xml;`) // Chromium's calendar, in its field for a time
 	b.click(t, `[data-action=add-schedule]`)
 	b.write(t, `#schedule-form [name=name]`, "morning")
 	b.choose(t, `#schedule-form [name=operation]`, "angle")
@@ -129,6 +131,28 @@ func TestBrowserSchedules(t *testing.T) {
 	b.press(t, enter)
 	b.until(t, "what is wrong with the angle", `says('[data-field=form-answer][data-kind=refused]', /^.?An angle is a number such as 12\.5, not “12,5”$/)`)
 	b.choose(t, `#schedule-form [name=operation]`, "hotel")
+	const says = `says('[data-field=form-answer][data-kind=refused]', `
+	for _, when := range []struct{ kind, typed, wrong string }{
+		{"at", "", `Choose a date and a time`},
+		{"every", "", `Say every how many seconds \(a whole number from 1 on\)`},
+		{"every", "0", `Say every how many seconds \(a whole number from 1 on\), not “0”`},
+		{"cron", "\b", `Say at what times, such as 0 8 \* \* 1-5`},
+	} {
+		b.choose(t, `#schedule-form [name=when]`, when.kind)
+		b.until(t, "nothing of another kind of time", `!$('[data-field=form-answer]').textContent`)
+		if when.typed != "" {
+			b.write(t, `#schedule-form [name=`+when.kind+`]`, when.typed)
+		}
+		b.click(t, `[data-action=save-schedule]`)
+		b.until(t, "what is wrong with when", says+`/^.?`+when.wrong+`$/)`)
+	}
+	for cron, words := range map[string]string{
+		"99 8 * * 1-5": "99 is no minute: those are 0 to 59", "0 8 * * 7": "7 is no weekday: those are 0 to 6", "0 8 * * 5-1": "5-1 ends before it begins",
+		"*/0 * * * *": "", "*/7 * * * *": "", "*/15 * * * *": "every 15 minutes", "5 8 * * 1-5": "Monday to Friday at 08:05",
+	} {
+		b.write(t, `#schedule-form [name=cron]`, cron)
+		b.until(t, "what "+cron+" says", `$('[data-field=cron-words]').textContent === '`+words+`'`)
+	}
 	b.write(t, `#schedule-form [name=cron]`, "61 8 * * 1-5")
 	b.press(t, enter)
 	b.until(t, "what is wrong with the minute", `says('[data-field=form-answer][data-kind=refused]', /Schedule morning: .*61/)`)
@@ -155,4 +179,22 @@ func TestBrowserSchedules(t *testing.T) {
 	b.until(t, "the question", `says('`+row+` [data-action=delete-schedule]', /^Really delete\?$/)`)
 	b.click(t, row+` [data-action=delete-schedule]`)
 	b.until(t, "none", `!$('`+row+`') && seen('[data-field=schedules-empty]')`)
+}
+
+// A value is in the range that is beside it, though it is newer than the points of the chart.
+func TestBrowserHealth(t *testing.T) {
+	t.Parallel()
+	d := newDevice(t, slow)
+	_, page := startDashboard(t, "--broker", d.broker.url())
+	b := openTab(t, page, "/", laptop)
+	b.status(t, "ready")
+	b.click(t, `[data-action=hotel][data-value=D]`)
+	const ranges = `(() => {
+		const [value, range] = ['b', 'small'].map((part) => $('[data-chart=current] ' + part).innerText);
+		const [, low, high] = range.match(/^(-?\d+) to (-?\d+) mA$/).map(Number);
+		return low <= parseFloat(value) && parseFloat(value) <= high;
+	})()`
+	b.until(t, "a current that moves the carousel", `parseFloat($('[data-chart=current] b').innerText) > 5 && `+ranges)
+	b.click(t, `[data-action=cancel][data-value=all]`)
+	b.until(t, "no current", `parseFloat($('[data-chart=current] b').innerText) < 3 && `+ranges)
 }

@@ -2,7 +2,7 @@
 
 import { el, text, clone, fields, show, attr } from './dom.js';
 import { command } from './commands.js';
-import { wrong } from './answer.js';
+import { wrong, clear } from './answer.js';
 import { cronWords } from './cron.js';
 import { typed } from './number.js';
 
@@ -73,7 +73,10 @@ export function form(root, device, opener) {
     return schedule;
   }
 
-  root.addEventListener('input', arrange);
+  root.addEventListener('input', ({ target }) => {
+    if (target === input.when || target === input.operation) clear(part['form-answer']); // other fields are asked for
+    arrange();
+  });
   root.addEventListener('submit', async (event) => {
     event.preventDefault();
     for (const asked of root.querySelectorAll('input')) {
