@@ -125,6 +125,21 @@ func (b *tab) write(t testing.TB, selector, text string) {
 	b.do(t, chromedp.KeyEvent(text))
 }
 
+// choose chooses what a select offers, as its list would, which is no part of the page.
+func (b *tab) choose(t testing.TB, selector, value string) {
+	t.Helper()
+	if !get[bool](t, b, fmt.Sprintf(`(() => {
+		const select = $(%q);
+		select.focus();
+		select.value = %q;
+		select.dispatchEvent(new Event('input', { bubbles: true }));
+		select.dispatchEvent(new Event('change', { bubbles: true }));
+		return select.value === %[2]q;
+	})()`, selector, value)) {
+		t.Fatalf("%s does not offer %s", selector, value)
+	}
+}
+
 // tabTo presses Tab until an element has the focus, and shows it.
 func (b *tab) tabTo(t testing.TB, selector string) {
 	t.Helper()

@@ -20,6 +20,7 @@ func TestBrowserTwoDevices(t *testing.T) {
 	for _, id := range []string{"demo", "demo-2"} {
 		b.until(t, id+" in it, which is ready", `seen('.card[data-device=`+id+`][data-status=ready]') && says('.card[data-device=`+id+`] [data-field=name]', /^`+id+`$/)`)
 	}
+	b.until(t, "that they are there", `[...document.querySelectorAll('.card [data-field=age]')].every((age) => age.innerText === 'live')`)
 	if shown := get[[]string](t, b, `[...document.querySelectorAll('.card')].map((card) => card.dataset.device)`); len(shown) != 2 || shown[0] != "demo" {
 		t.Errorf("the list has %q", shown)
 	}
@@ -79,4 +80,54 @@ func (p page) operations(t *testing.T, device string) (names []string) {
 		names = append(names, op.Operation)
 	}
 	return names
+}
+
+// The list has a stop for all that are in it, on a button and on the keys that stop the one that is opened.
+func TestBrowserStopAll(t *testing.T) {
+	t.Parallel()
+	p := start(t, "demo", nil, plateResort, "demo", "--mqtt-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--devices", "2")
+	page := page{url: pageURL(t, p)}
+	b := openTab(t, page, "/", laptop)
+	devices := []string{"demo", "demo-2"}
+	for _, stop := range []struct {
+		by    string
+		press func()
+	}{
+		{"the keys", func() { b.press(t, escape, chromedp.ModifierShift) }},
+		{"the button", func() { b.click(t, `[data-action=stop-all]`) }},
+	} {
+		b.until(t, "two devices that are ready", `document.querySelectorAll('.card[data-status=ready]').length === 2`)
+		b.until(t, "what the keys do", `says('[data-action=stop-all]', /^stop all$/i) && says('#stop-all-hint', /Shift \+ Escape$/)`)
+		stop.press()
+		for _, id := range devices {
+			b.until(t, id+" stopped by "+stop.by, `seen('.card[data-device=`+id+`][data-status=e_stop]') && says('.card[data-device=`+id+`] [data-action=stop]', /^Stopped$/)`)
+		}
+		b.until(t, "that all have stopped", `says('[data-action=stop-all]', /^all stopped$/i)`)
+		b.until(t, "it told to a screen reader", `/^All 2 devices stopped$/.test($('#announce').textContent)`)
+		for _, id := range devices {
+			page.post(t, "/devices/"+id+"/reset", "{}")
+		}
+	}
+	b.until(t, "two devices that are ready", `document.querySelectorAll('.card[data-status=ready]').length === 2`)
+	b.click(t, `.card[data-device=demo] a`)
+	b.status(t, "ready")
+	if get[bool](t, b, `seen('[data-action=stop-all]')`) {
+		t.Error("there is a stop for all beside the one that is opened, and keys for one")
+	}
+	b.press(t, escape, chromedp.ModifierShift)
+	b.status(t, "e_stop")
+	if !get[bool](t, b, `seen('.card[data-device=demo-2][data-status=ready]')`) {
+		t.Error("demo-2 has been stopped as well")
+	}
+
+	b.look(t, panel)
+	b.click(t, `[data-action=back]`)
+	p.kill(t)
+	b.expect(`^network: Failed to load resource: net::ERR_`)
+	b.until(t, "that the dashboard is gone", `seen('#page-banners [data-banner=server]')`)
+	b.until(t, "how old what they show is", `[...document.querySelectorAll('.card [data-field=age]')].every((age) => /^as of \d+ s ago$/.test(age.innerText))`)
+	b.click(t, `[data-action=stop-all]`)
+	b.until(t, "that none has stopped", `[...document.querySelectorAll('.card [data-action=stop]')].every((stop) => /^not stopped$/i.test(stop.innerText))`)
+	b.until(t, "how many have not", `says('[data-action=stop-all]', /^2 not stopped$/i)`)
+	b.until(t, "it told to a screen reader", `/^Not stopped: demo, demo-2: the dashboard .*Use the power switch\.$/.test($('#alarm').textContent)`)
 }

@@ -50,6 +50,7 @@ func TestBrowserStop(t *testing.T) {
 		b.until(t, "the stop in words", `says('.status [data-field=status]', /^Emergency stop$/) && says('[data-banner=e_stop]', /^Stop latched/i)`)
 		b.until(t, "that the button has done it", `$('#stop').dataset.state === 'done' && says('#stop', /^stopped \d\d:\d\d:\d\d$/i)`)
 		b.until(t, "it told to a screen reader", `/Emergency stop|Stopped/.test($('#announce').textContent)`)
+		b.until(t, "what became of the move", `says('.commands [data-field=answer][data-kind=ended]', /^Hotel D: cancelled, .*stop/)`)
 		b.until(t, "the move in the history", `$('#history tr[data-state=cancelled]')`)
 		b.until(t, "no torque", `says('[data-field=torque]', /^off$/)`)
 
@@ -87,10 +88,19 @@ func TestBrowserButtonsFollowTheState(t *testing.T) {
 	b.until(t, "why the drawing does not do it either", `says('.commands [data-field=answer]', /Hotel B: Not now\. /)`)
 	b.click(t, `[data-banner=e_stop] [data-remedy=reset]`)
 	b.status(t, "ready")
+	if refused := get[string](t, b, `$('.commands [data-field=answer]').textContent`); refused != "" {
+		t.Errorf("of what is ready again it says %q", refused)
+	}
 	b.until(t, "moves that can be made again", usable(moves))
 	if sent := d.watch.events(t, func(op operation) bool { return op.Operation == "hotel" }); len(sent) > 0 {
 		t.Errorf("a button that cannot be used has sent %+v", sent)
 	}
+
+	b.click(t, `[data-action=refresh]`)
+	b.until(t, "one name of one thing", `says('[data-action=refresh]', /^Read motor$/) && says('[data-field=service-answer]', /^.?Read motor: done$/) && says('#history tr th', /^Read motor$/)`)
+	b.click(t, `[data-action=reboot]`)
+	b.until(t, "a reboot, as nothing runs", `says('#history tr[data-state=completed] th', /^Reboot$/)`)
+	b.status(t, "ready")
 
 	// A motor that is released, and connected again.
 	b.click(t, `[data-action=connection]`)

@@ -2,7 +2,7 @@
 
 const PATIENCE = 15e3; // ms; the server answers before, if it is there
 
-// send returns {ok, message, operation}: ok when the device has accepted it, else why not, in its own words.
+// send returns {ok, message, code, operation}: ok when the device has accepted it, else why not, in its own words.
 export async function send(id, input, body = {}) {
   const path = ['devices', id, ...input.split('/')].map(encodeURIComponent).join('/');
   try {
@@ -15,10 +15,10 @@ export async function send(id, input, body = {}) {
     });
     const answer = await response.json().catch(() => null);
     const message = answer?.error?.message ?? (response.ok ? '' : `the dashboard answered ${response.status}`);
-    return { ok: response.ok, message, operation: response.ok || response.status === 409 ? answer : null };
+    return { ok: response.ok, message, code: answer?.error?.code, operation: response.ok || response.status === 409 ? answer : null };
   } catch (error) {
     const message = error.name === 'TimeoutError' ? `no answer for ${PATIENCE / 1000} s` : 'the dashboard cannot be reached';
-    return { ok: false, message, operation: null };
+    return { ok: false, message, code: '', operation: null };
   }
 }
 

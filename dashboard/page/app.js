@@ -103,9 +103,10 @@ addEventListener('hashchange', () => {
   touchPage();
 });
 addEventListener('keydown', (event) => {
-  if (event.key !== 'Escape' || !event.shiftKey || event.repeat || !view) return;
+  if (event.key !== 'Escape' || !event.shiftKey || event.repeat) return;
   event.preventDefault();
-  view.stop();
+  if (view) view.stop();
+  else list.stopAll();
 });
 addEventListener('resize', () => view?.resize());
 setInterval(tick, 1000);

@@ -1,20 +1,51 @@
 // The list of devices: a card each.
 
 import { svg, text, attr, clone, fields, list } from './dom.js';
-import { store } from './store.js';
+import { store, gone, astray } from './store.js';
 import { status, degrees } from './words.js';
 import { hotelAngles, motion } from './carousel.js';
 import { shortSpan, now } from './time.js';
-import { stop } from './stop.js';
+import { stop, halted } from './stop.js';
 
 const FEW = 6; // devices that have room for larger cards
 const ANSWER = 6e3; // ms for which the answer to a stop is shown
 
 export function cards(parent) {
   const names = new Intl.Collator('en', { numeric: true });
-  const arrange = list(parent, (device) => device.id, card);
+  const arrange = list(parent, (device) => device.id, (device) => card(device, alarm));
+  const everything = document.querySelector('[data-action=stop-all]');
+  const announce = document.getElementById('announce');
   let rows = new Map();
-  let opened;
+  let opened, answered = 0, presses = 0;
+  everything.addEventListener('click', stopAll);
+
+  // stopAll stops all devices in the list, those first that are there to hear it.
+  async function stopAll() {
+    const mine = ++presses;
+    const all = [...rows.values()].sort((a, b) => b.online() - a.online());
+    text(announce, all.length ? `Stopping all ${all.length} devices` : 'There is no device to stop');
+    if (!all.length) return;
+    answered = 0;
+    say('Stopping…', 'busy');
+    const failed = (await Promise.all(all.map((row) => row.press()))).filter(Boolean).length;
+    if (mine !== presses) return;
+    answered = now();
+    say(failed ? `${failed} not stopped` : 'All stopped', failed ? 'failed' : 'done');
+    text(announce, failed ? `${failed} of ${all.length} devices not stopped` : `All ${all.length} devices stopped`);
+  }
+
+  function say(words, state) {
+    text(everything, words);
+    attr(everything, 'data-state', state);
+  }
+
+  // alarm names the devices whose stop has failed.
+  function alarm() {
+    const failed = [...rows].filter(([, row]) => row.failed());
+    const why = [...new Set(failed.map(([, row]) => row.failed()))].join('; ');
+    text(document.getElementById('alarm'), failed.length ? `Not stopped: ${failed.map(([id]) => id).join(', ')}: ${why}. Use the power switch.` : '');
+  }
+
   return {
     all() {
       const sorted = store.devices.size > 1 ? [...store.devices.values()].sort((a, b) => names.compare(a.id, b.id)) : [];
@@ -31,29 +62,52 @@ export function cards(parent) {
     },
     tick() {
       for (const row of rows.values()) row.tick();
+      if (!answered || now() - answered < ANSWER) return;
+      answered = 0;
+      say('Stop all', null);
     },
+    stopAll,
   };
 }
 
-function card(first) {
+// card calls told when what it says of its stop has changed.
+function card(first, told) {
   const node = clone('card');
   const part = fields(node);
   const [dial] = node.querySelectorAll('.dial svg');
   const shape = node.querySelector('.shape path');
   const button = node.querySelector('button');
   const turn = motion();
-  let device = first, drawn = '', answered = 0;
+  let device = first, drawn = '', answered = 0, presses = 0, failed = '';
   attr(node, 'data-device', device.id);
   attr(part.link, 'href', `#/${device.id}`);
   text(part.name, device.id);
   attr(button, 'aria-label', `Stop ${device.id}`);
-  button.addEventListener('click', () => stop(device.id, ({ text: words, failed, busy }) => {
-    text(button, failed ? 'Failed' : busy ? words : 'Stopped');
-    attr(button, 'data-state', failed ? 'failed' : busy ? 'busy' : 'done');
+  button.addEventListener('click', press);
+
+  function press() {
+    const mine = ++presses;
+    return stop(device, (answer) => {
+      if (mine !== presses) return; // a later press has an answer of its own
+      failed = answer.failed;
+      say(failed ? 'Not stopped' : answer.busy ? answer.text : 'Stopped', failed ? 'failed' : answer.busy ? 'busy' : 'done');
+      answered = answer.busy || failed ? 0 : now();
+      told();
+    });
+  }
+
+  function say(words, state) {
+    text(button, words);
+    attr(button, 'data-state', state);
     attr(button, 'title', failed || null);
-    if (failed) text(document.getElementById('alarm'), `${device.id}: the stop has failed: ${failed}. Use the power switch.`);
-    answered = busy || failed ? 0 : now();
-  }));
+  }
+
+  // age is how old what is shown is, which is live while it can be heard.
+  function age() {
+    if (!device.heard) return 'never heard';
+    if (gone(device)) return `as of ${shortSpan(now() - device.heard)} ago`;
+    return astray(device) ? `as of ${shortSpan(now() - device.connectionSince)} ago` : 'live';
+  }
 
   function place(state) {
     const hotels = hotelAngles(state);
@@ -69,9 +123,17 @@ function card(first) {
 
   return {
     node,
+    press,
+    online() { return device.online; },
+    failed() { return failed; },
     update(next) { device = next; },
     render() {
       const state = device.state;
+      if (failed && halted(device)) {
+        failed = '';
+        say('Stop', null);
+        told();
+      }
       const { key, word, shape: path } = status(device);
       attr(node, 'data-status', key);
       attr(shape, 'd', path);
@@ -91,11 +153,10 @@ function card(first) {
       this.tick();
     },
     tick() {
-      text(part.age, device.heard ? `${shortSpan(now() - device.heard)} ago` : 'never heard');
+      text(part.age, age());
       if (answered && now() - answered > ANSWER) {
         answered = 0;
-        text(button, 'Stop');
-        attr(button, 'data-state', null);
+        say('Stop', null);
       }
     },
     mark(opened) { attr(part.link, 'aria-current', opened && 'page'); },

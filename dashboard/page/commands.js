@@ -1,45 +1,42 @@
 // What the device can be told to do. A button that is of no use now can still be pressed, and says why.
 
 import { el, text, attr, list } from './dom.js';
-import { gone, astray } from './store.js';
+import { astray } from './store.js';
 import { send } from './api.js';
-import { degrees, operation } from './words.js';
+import { answer, wrong, settle } from './answer.js';
+import { typed } from './number.js';
+import { doubts } from './sure.js';
+import { degrees, operation, unreachable } from './words.js';
 
 const RPM = 0.229; // a unit of the profile velocity
 const CONNECTION = { connected: 'connected', idle: 'port closed at rest', connecting: 'looking for it', disconnected: 'not connected', released: 'released' };
 
 // hindrance tells why an action would not be accepted now, or ''.
 export function hindrance(device, action) {
-  const away = gone(device);
-  if (away) return { server: 'the dashboard is out of reach', broker: 'the broker is gone', device: `${device.id} is offline` }[away.what];
+  const away = unreachable(device);
+  if (away) return away;
   if (!device.state) return 'the device has not said its state yet';
   if (!action || device.state.allowed_actions?.includes(action)) return '';
   return `Not now. ${device.state.message || device.state.status}`;
 }
 
-const BRIEF = 8e3, LONG = 30e3; // ms for which an answer is shown, and a refusal
-const shown = new WeakMap(); // the timer of each field
-
-// answer says in a field what became of a command.
-export function answer(field, { ok, message, operation: op }, what) {
-  clearTimeout(shown.get(field));
-  shown.set(field, setTimeout(() => text(field, ''), ok ? BRIEF : LONG));
-  attr(field, 'data-kind', ok ? 'ok' : 'refused');
-  const state = { completed: 'done', queued: 'accepted', running: 'accepted' }[op?.state] ?? op?.state ?? 'accepted';
-  text(field, ok ? `${what}: ${state}${op?.state === 'failed' && op.error ? `, ${op.error.message}` : ''}` : `${what}: ${message}`);
+// occupied tells that something runs or waits, which a motor that goes away would end.
+function occupied(device) {
+  const { state, queue } = device;
+  return Boolean(state?.operation || state?.queue_length || queue.length) && !astray(device);
 }
 
 // command sends what a button stands for, if the device would take it, and says what came of it.
 export async function command(device, button, field, action, input, body, what) {
   const why = hindrance(device, action);
   if (why) {
-    answer(field, { ok: false, message: why }, what);
+    answer(device, field, { ok: false, message: why }, what);
     return { ok: false };
   }
   attr(button, 'aria-busy', 'true');
   const result = await send(device.id, input, body);
   attr(button, 'aria-busy', null);
-  answer(field, result, what);
+  answer(device, field, result, what);
   return result;
 }
 
@@ -63,31 +60,46 @@ export function commands(root, field, device) {
     command(device, button, moves, 'hotel', 'hotel', { hotel }, `Hotel ${hotel}`);
   }
 
-  function ask(name, input, what) {
+  function ask(name, input) {
     root.querySelector(`[data-form=${name}]`).addEventListener('submit', (event) => {
       event.preventDefault();
-      const value = input.valueAsNumber;
-      if (Number.isNaN(value)) { answer(moves, { ok: false, message: input.validationMessage || 'a number is missing' }, what); input.focus(); return; }
-      // Whether it is in range, the device says.
+      const { value, fault } = typed(input);
+      if (fault) { wrong(moves, fault); input.focus(); return; }
       command(device, event.submitter ?? input, moves, name, name, { [name]: value }, operation(name, { [name]: value }));
     });
   }
-  ask('angle', angle, 'Angle');
-  ask('speed', speed, 'Speed');
+  ask('angle', angle);
+  ask('speed', speed);
 
   function press(action, field, body, what) {
     for (const button of all(action)) button.addEventListener('click', () => command(device, button, field, action, action, body(), what()));
   }
   press('home', moves, () => ({}), () => 'Home');
   press('reset', service, () => ({}), () => 'Reset');
-  press('reboot', service, () => ({}), () => 'Reboot');
-  press('refresh', service, () => ({}), () => 'Refresh');
-  press('connection', service, () => ({ state: astray(device) ? 'ON' : 'OFF' }), () => (astray(device) ? 'Connect motor' : 'Release motor'));
+  press('refresh', service, () => ({}), () => operation('refresh'));
+
+  // What would be in the way of something that runs or waits is asked for first.
+  const asking = [];
+  function pressSurely(action, usual, question, body, what) {
+    for (const button of all(action)) {
+      const label = button.textContent;
+      const doubt = doubts(button, (words) => text(button, words), () => usual() || label);
+      asking.push(doubt);
+      button.addEventListener('click', () => {
+        if (!hindrance(device, action) && occupied(device) && !doubt.sure(question)) return;
+        command(device, button, service, action, action, body(), what());
+      });
+    }
+  }
+  const connects = () => (astray(device) ? 'Connect motor' : 'Release motor');
+  pressSurely('reboot', () => '', 'Really reboot?', () => ({}), () => 'Reboot');
+  pressSurely('connection', connects, 'Really release?', () => ({ state: astray(device) ? 'ON' : 'OFF' }), connects);
 
   return {
-    topics: ['state', 'availability'],
+    topics: ['state', 'availability', 'queue', 'operation', 'history'],
     turnTo,
     render() {
+      settle(device);
       const state = device.state;
       const goal = state?.operation?.operation === 'hotel' ? state.operation.parameters.hotel : null;
       buttons((state?.hotels ?? []).map((name) => ({ name, faces: name === state.hotel, goal: name === goal })));
@@ -99,11 +111,9 @@ export function commands(root, field, device) {
         }
       }
       text(field.why, hindrance(device) || (state?.allowed_actions?.includes('hotel') ? '' : hindrance(device, 'hotel')));
+      for (const doubt of asking) doubt.render(occupied(device));
       if (!state) return;
-      const connection = root.querySelector('[data-action=connection]');
-      text(connection, astray(device) ? 'Connect motor' : 'Release motor');
       const limit = state.speed_limit;
-      attr(speed, 'max', limit);
       if (document.activeElement !== speed && speed.dataset.shown !== String(state.speed)) {
         speed.value = state.speed;
         speed.dataset.shown = state.speed;

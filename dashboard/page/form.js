@@ -1,8 +1,10 @@
 // The form of a schedule, new or edited. Whether it is right, the device says; the form only asks for what belongs to it.
 
 import { el, text, clone, fields, show, attr } from './dom.js';
-import { command, answer } from './commands.js';
+import { command } from './commands.js';
+import { wrong, clear } from './answer.js';
 import { cronWords } from './cron.js';
+import { typed } from './number.js';
 
 export function form(root, device, opener) {
   let part, input, before = null, back = opener;
@@ -14,7 +16,6 @@ export function form(root, device, opener) {
     for (const name of device.state?.hotels ?? []) input.hotel.append(el('option', { value: name }, name));
     const zones = root.querySelector('#zones');
     for (const zone of Intl.supportedValuesOf?.('timeZone') ?? []) zones.append(el('option', { value: zone }));
-    attr(input.speed, 'max', device.state?.speed_limit);
     root.querySelector('[data-action=close-schedule]').addEventListener('click', close);
   }
 
@@ -63,22 +64,26 @@ export function form(root, device, opener) {
     const operation = input.operation.value;
     const parameters = before?.operation === operation ? { ...before.parameters } : {};
     if (operation === 'hotel') parameters.hotel = input.hotel.value;
-    if (operation === 'angle') parameters.angle = input.angle.valueAsNumber;
-    if (operation === 'speed') parameters.speed = input.speed.valueAsNumber;
+    if (operation === 'angle') parameters.angle = typed(input.angle).value;
+    if (operation === 'speed') parameters.speed = typed(input.speed).value;
     const schedule = { operation, parameters, overlap: input.overlap.value, enabled: before?.enabled ?? true };
     if (input.when.value === 'cron') Object.assign(schedule, { cron: input.cron.value.trim(), timezone: input.timezone.value.trim() || 'UTC' });
-    if (input.when.value === 'every') schedule.every_seconds = input.every.valueAsNumber;
+    if (input.when.value === 'every') schedule.every_seconds = typed(input.every).value;
     if (input.when.value === 'at') schedule.at = input.at.value ? new Date(input.at.value).toISOString() : '';
     return schedule;
   }
 
-  root.addEventListener('input', arrange);
+  root.addEventListener('input', ({ target }) => {
+    if (target === input.when || target === input.operation) clear(part['form-answer']); // other fields are asked for
+    arrange();
+  });
   root.addEventListener('submit', async (event) => {
     event.preventDefault();
-    const wrong = [...root.querySelectorAll('input, select')].find((field) => !field.closest('[hidden]') && !field.checkValidity());
-    if (wrong) {
-      answer(part['form-answer'], { ok: false, message: wrong.validity.patternMismatch ? 'small letters, digits, - and _' : wrong.validationMessage }, wrong.name);
-      wrong.focus();
+    for (const asked of root.querySelectorAll('input')) {
+      const words = asked.closest('[hidden]') ? '' : fault(asked);
+      if (!words) continue;
+      wrong(part['form-answer'], words);
+      asked.focus();
       return;
     }
     const name = input.name.value;
@@ -86,6 +91,17 @@ export function form(root, device, opener) {
     if (ok) close();
   });
   return { open, close };
+}
+
+// fault says what is wrong with what is in an input, and what would be right, or ''.
+function fault(input) {
+  switch (input.name) {
+    case 'name': return input.checkValidity() ? '' : 'A name is made of small letters, digits, - and _, and begins with a letter or digit';
+    case 'cron': return input.value.trim() ? '' : 'Say at what times, such as 0 8 * * 1-5';
+    case 'at': return input.value ? '' : 'Choose a date and a time';
+    case 'timezone': return '';
+  }
+  return typed(input).fault ?? '';
 }
 
 // local is a time as an input of the kind datetime-local has it.

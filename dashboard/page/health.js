@@ -45,7 +45,7 @@ function newChart(parent, { name, label, unit, index, decimals, least }) {
   const value = el('b', { 'data-field': name }), range = el('small');
   const row = el('div', { class: 'chart', 'data-chart': name, hidden: true }, el('h4', {}, label), value, range, chart);
   parent.append(row);
-  const number = (v) => v.toFixed(decimals);
+  const number = (v) => (Number(v.toFixed(decimals)) + 0).toFixed(decimals); // + 0: no -0
   return {
     name,
     draw(points, last, known) {
@@ -56,6 +56,8 @@ function newChart(parent, { name, label, unit, index, decimals, least }) {
       text(value, typeof last === 'number' ? `${number(last)} ${unit}` : `– ${unit}`);
       if (!values.length) { attr(line, 'd', ''); attr(dot, 'd', ''); text(range, ''); attr(chart, 'aria-label', `${label}: no values of the last hour`); return; }
       let low = Infinity, high = -Infinity;
+      // Points are 5 s apart at least: what is shown may be newer than they are.
+      if (typeof last === 'number') low = high = last;
       for (const p of values) { low = Math.min(low, p[index]); high = Math.max(high, p[index]); }
       const middle = (low + high) / 2, half = Math.max(high - low, least) / 2;
       const x = (time) => ((time - from) / HOUR * WIDTH).toFixed(1);
@@ -67,8 +69,8 @@ function newChart(parent, { name, label, unit, index, decimals, least }) {
       }
       attr(line, 'd', path);
       attr(dot, 'd', `M${x(before)} ${y(values.at(-1)[index])}h0`);
-      text(range, number(low) === number(high) ? '' : `${number(low)} to ${number(high)}`);
-      attr(chart, 'aria-label', `${label} of the last hour: lowest ${number(low)}, highest ${number(high)}, last ${number(values.at(-1)[index])} ${unit}`);
+      text(range, number(low) === number(high) ? '' : `${number(low)} to ${number(high)} ${unit}`);
+      attr(chart, 'aria-label', `${label} of the last hour: lowest ${number(low)}, highest ${number(high)}, last ${number(last ?? values.at(-1)[index])} ${unit}`);
     },
   };
 }

@@ -4,31 +4,37 @@ import { text, attr, show } from './dom.js';
 import { gone, astray } from './store.js';
 import { status } from './words.js';
 import { ago, clock, now, stamp } from './time.js';
-import { stop, onPress } from './stop.js';
+import { stop, halted, onPress } from './stop.js';
 import { send } from './api.js';
 
+const FRESH = 1500; // ms for which news is news
 const SHOWN = 8e3; // ms for which the answer to a stop stays on its button
 
 export function plate(root, field, device) {
   const button = root.querySelector('#stop');
   const banner = (name) => root.querySelector(`[data-banner=${name}]`);
   const announce = document.getElementById('announce');
-  let said = '', answered = 0, busy = 0, latched = false;
+  let said = '', answered = 0, busy = 0, failed = false, latched = false;
 
   function press() {
     const mine = ++busy;
-    stop(device.id, (answer) => {
+    stop(device, (answer) => {
       if (mine !== busy) return; // a later press has an answer of its own
       text(field.stop, answer.text);
       attr(button, 'aria-busy', answer.busy && 'true');
       attr(button, 'data-state', answer.busy ? 'busy' : answer.failed ? 'failed' : 'done');
-      if (answer.busy) { answered = 0; return; }
-      answered = now();
-      show(banner('stop-failed'), Boolean(answer.failed));
-      text(field['stop-failed'], answer.failed ? `at ${clock(now())}: ${answer.failed}.` : '');
-      text(document.getElementById('alarm'), answer.failed ? `The stop has failed: ${answer.failed}. Use the power switch.` : '');
-      if (!answer.failed) text(announce, answer.text);
+      answered = answer.busy ? 0 : now();
+      fail(answer.failed);
+      if (answered && !answer.failed) text(announce, answer.text);
     });
+  }
+
+  // fail shows why a stop has failed, until there is another or the device is seen to have stopped.
+  function fail(why) {
+    failed = Boolean(why);
+    show(banner('stop-failed'), failed);
+    text(field['stop-failed'], why ? `${why}, at ${clock(now())}.` : '');
+    text(document.getElementById('alarm'), why ? `${device.id} is not stopped: ${why}. Use the power switch.` : '');
   }
 
   // calm takes the answer to a stop from its button again.
@@ -70,6 +76,10 @@ export function plate(root, field, device) {
       const away = gone(device);
       show(banner('device'), away?.what === 'device');
       show(banner('e_stop'), Boolean(state?.emergency_stop));
+      if (failed && halted(device)) {
+        fail('');
+        calm();
+      }
       if (latched && !state?.emergency_stop) calm();
       latched = Boolean(state?.emergency_stop);
       show(banner('fault'), !away && state?.status === 'error');
@@ -91,7 +101,9 @@ export function plate(root, field, device) {
       }
       // Without its motor, where the carousel stands is from before; it may have been turned by hand since.
       const of = !away && astray(device) ? device.connectionSince : device.heard;
-      text(field.heard, !of ? 'never heard' : away || astray(device) ? `as of ${stamp(of)}` : `heard ${ago(of)}${state && !state.torque ? ', torque off' : ''}`);
+      // While nothing changes a healthy device says nothing: the age of its last news is not that of what is shown.
+      const news = now() - of < FRESH ? '' : `, last news ${ago(of)}`;
+      text(field.heard, !of ? 'never heard' : away || astray(device) ? `as of ${stamp(of)}` : `live${news}${state && !state.torque ? ', torque off' : ''}`);
       if (answered && now() - answered > SHOWN) calm();
     },
   };

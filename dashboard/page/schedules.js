@@ -7,8 +7,8 @@ import { operation } from './words.js';
 import { when } from './cron.js';
 import { ago, clock, inZone, until } from './time.js';
 import { form } from './form.js';
+import { doubts } from './sure.js';
 
-const SURE = 4e3; // ms in which the second press has to come
 const CONTENT = ['cron', 'every_seconds', 'at', 'timezone', 'operation', 'parameters', 'enabled', 'overlap'];
 
 // content is a schedule as it is sent, of one as it is published.
@@ -24,7 +24,7 @@ export function schedules(root, field, device) {
   add.addEventListener('click', () => editor.open());
 
   const rows = list(root.querySelector('#schedules'), ([name]) => name, ([name, first]) => {
-    let schedule = first, sure = 0;
+    let schedule = first;
     const mark = el('span', { class: 'mark', 'aria-hidden': 'true' });
     const what = el('span'), at = el('span'), next = el('p', { class: 'next' }), last = el('p', { class: 'sub' });
     const button = (action, label, press) => {
@@ -36,21 +36,13 @@ export function schedules(root, field, device) {
     const pause = button('pause-schedule', 'Pause', () => set(pause, { ...content(schedule), enabled: !schedule.enabled }, `${schedule.enabled ? 'Pause' : 'Resume'} ${name}`));
     const edit = button('edit-schedule', 'Edit', () => editor.open(name, schedule));
     const remove = button('delete-schedule', 'Delete', () => {
-      if (sure) { calm(); set(remove, { delete: true }, `Delete ${name}`); return; }
-      sure = setTimeout(calm, SURE);
-      label(remove, 'Really delete?');
-      attr(remove, 'data-sure', 'true');
+      if (removal.sure('Really delete?')) set(remove, { delete: true }, `Delete ${name}`);
     });
     const label = (node, words) => {
       text(node, words);
       attr(node, 'aria-label', `${words} ${name}`);
     };
-    function calm() {
-      clearTimeout(sure);
-      sure = 0;
-      label(remove, 'Delete');
-      attr(remove, 'data-sure', null);
-    }
+    const removal = doubts(remove, (words) => label(remove, words), () => 'Delete');
     const row = {
       node: el('li', { 'data-schedule': name },
         el('div', { class: 'what' }, el('h4', {}, mark, name), el('p', {}, what, ', ', at), next, last), el('div', { class: 'buttons' }, pause, edit, remove)),

@@ -1,4 +1,4 @@
-// A timeline of operations: what turned the carousel on one line, what took no time on another.
+// A timeline of operations: what takes its time on one line, what takes none on another.
 
 import { svg, text, attr, list } from './dom.js';
 import { ms } from './store.js';
@@ -10,6 +10,7 @@ const STEPS = [0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 240].map((m) => m * 60e3
 const COUNT = 20; // of the latest operations that are to be in view
 const MOVES = 4, MARKS = 32, HEIGHT = 20, AXIS = 58; // of the drawing, in px
 const LABEL = 25; // px that half a label takes
+const NAMES = 46; // px for the names of the two lines
 const LONG = ['hotel', 'angle', 'home', 'reboot'];
 const minutes = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
 const withSeconds = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
@@ -17,7 +18,8 @@ const withSeconds = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: 
 export function timeline(root, label) {
   const axis = svg('g', { class: 'axis' });
   const bars = svg('g');
-  root.append(svg('path', { class: 'line', d: '' }), axis, bars);
+  const name = (words, y) => svg('text', { class: 'name', y: y + HEIGHT / 2 + 4 }, words);
+  root.append(svg('path', { class: 'line', d: '' }), name('Moves', MOVES), name('Others', MARKS), axis, bars);
   let ended = [], running = null, reach = SPANS[0];
 
   const place = list(bars, (op) => `${op.id} ${op.finished_at ?? ''}`, (op) => {
@@ -31,14 +33,15 @@ export function timeline(root, label) {
         const long = LONG.includes(op.operation) && op.state !== 'rejected';
         const queued = ms(op.queued_at), started = ms(op.started_at ?? op.finished_at ?? op.queued_at);
         const end = op.finished_at ? ms(op.finished_at) : to;
-        const left = x(started), wide = long ? Math.max(x(end) - left, 4) : 4;
+        const left = Math.max(x(started), NAMES), wide = long ? Math.max(x(end) - left, 4) : 4;
+        const waited = Math.max(x(queued), NAMES);
         attr(bar, 'x', left.toFixed(1));
         attr(bar, 'width', wide.toFixed(1));
         attr(bar, 'y', long ? MOVES : MARKS);
         attr(bar, 'height', HEIGHT);
-        attr(wait, 'x', x(queued).toFixed(1));
-        attr(wait, 'width', long ? Math.max(left - x(queued), 0).toFixed(1) : 0);
-        attr(this.node, 'visibility', left + wide < 0 || left > width ? 'hidden' : null);
+        attr(wait, 'x', waited.toFixed(1));
+        attr(wait, 'width', long ? Math.max(left - waited, 0).toFixed(1) : 0);
+        attr(this.node, 'visibility', x(end) < NAMES || left > width ? 'hidden' : null);
       },
     };
   });
@@ -53,11 +56,11 @@ export function timeline(root, label) {
     if (!width) return;
     attr(root, 'viewBox', `0 0 ${width} ${AXIS + 14}`);
     const to = now();
-    const x = (time) => width - 6 - (to - time) / reach * (width - 12);
-    const step = STEPS.find((s) => s / reach * width >= 64) ?? STEPS.at(-1);
+    const x = (time) => width - 6 - (to - time) / reach * (width - 6 - NAMES);
+    const step = STEPS.find((s) => s / reach * (width - NAMES) >= 64) ?? STEPS.at(-1);
     const times = [];
     for (let t = Math.ceil((to - reach) / step) * step; t <= to; t += step) {
-      if (x(t) > LABEL && x(t) < width - LABEL) times.push(t);
+      if (x(t) > NAMES && x(t) < width - LABEL) times.push(t);
     }
     for (const tick of ticks(times).values()) tick.draw(x);
     for (const row of rows.values()) row.draw(x, to, width);

@@ -36,6 +36,12 @@ export function status(device) {
   return { key, word, message: rest(message, word), shape };
 }
 
+// unreachable says why nothing comes to a device, or ''.
+export function unreachable(device) {
+  const away = gone(device);
+  return away ? { server: 'the dashboard is out of reach', broker: 'the broker is gone', device: `${device.id} is offline` }[away.what] : '';
+}
+
 // rest is the message without the word that stands before it already.
 function rest(message, word) {
   if (!message.startsWith(word)) return message;
@@ -47,7 +53,7 @@ export function degrees(angle, decimals = 2) {
   return angle === null || angle === undefined ? '–' : `${angle.toFixed(decimals)}°`;
 }
 
-const DOES = { home: 'Home', stop: 'Emergency stop', reset: 'Reset', reboot: 'Reboot', refresh: 'Refresh' };
+const DOES = { home: 'Home', stop: 'Emergency stop', reset: 'Reset', reboot: 'Reboot', refresh: 'Read motor' };
 
 // operation is what an operation does.
 export function operation(name, parameters = {}) {
