@@ -33,7 +33,7 @@ export function timeline(root, label) {
         const long = LONG.includes(op.operation) && op.state !== 'rejected';
         const queued = ms(op.queued_at), started = ms(op.started_at ?? op.finished_at ?? op.queued_at);
         const end = op.finished_at ? ms(op.finished_at) : to;
-        const left = Math.max(x(started), NAMES), wide = long ? Math.max(x(end) - left, 4) : 4;
+        const left = Math.max(x(started), NAMES), wide = long ? Math.max(x(end) - left - 2, 4) : 4; // 2: a gap before the next
         const waited = Math.max(x(queued), NAMES);
         attr(bar, 'x', left.toFixed(1));
         attr(bar, 'width', wide.toFixed(1));
