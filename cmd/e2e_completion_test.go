@@ -15,7 +15,7 @@ import (
 // of a line is the one that is completed.
 func TestCompletion(t *testing.T) {
 	t.Parallel()
-	d := newDevice(t, slow)
+	d := newDevice(t, "PLATE_RESORT_SPEED=1") // over two minutes to hotel C
 	d.do(t, "schedules/morning", `{"cron": "@daily", "operation": "home", "id": "set"}`, "set")
 	d.send(t, "hotel", `{"hotel": "C", "id": "move"}`)
 	d.send(t, "angle", `{"angle": 12, "id": "next"}`)

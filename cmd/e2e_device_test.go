@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Speeds, in units of 0.229 rpm. A brisk move takes well under two seconds. A slow one of some
-// hundred degrees takes minutes, so that it is always still on when the test does something to it.
+// Speeds, in units of 0.229 rpm. A brisk move takes well under two seconds. A slow one of two
+// hundred degrees takes most of a minute, so that it is still on when the test does something to it.
 const (
 	brisk = "PLATE_RESORT_SPEED=200"
 	slow  = "PLATE_RESORT_SPEED=3"
