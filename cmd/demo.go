@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -120,7 +121,12 @@ func serveSimulated(ctx context.Context, s settings, openPTY func(link string) (
 	default:
 		return err
 	}
-	return serve(ctx, s, open, func(*slog.Logger) (store, error) { return new(forgetful), nil }, true)
+	return serve(ctx, s, world{
+		port:      open,
+		store:     func(*slog.Logger) (store, error) { return new(forgetful), nil },
+		now:       time.Now,
+		simulated: true,
+	})
 }
 
 // together runs all parts until ctx ends or one fails, and returns when all have ended.

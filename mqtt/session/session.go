@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"strings"
 	"time"
 
@@ -33,6 +34,8 @@ type Broker struct {
 	Password  string
 	TLS       *tls.Config // for ssl and wss
 	Keepalive time.Duration
+	// Dial connects to one of the URLs; nil is over the network.
+	Dial func(*url.URL) (net.Conn, error)
 }
 
 // Options are those of a new paho client, which has this id at the broker.
@@ -43,8 +46,11 @@ func (b Broker) Options(clientID string) *paho.ClientOptions {
 		SetPassword(b.Password).
 		SetTLSConfig(b.TLS).
 		SetKeepAlive(b.Keepalive)
-	for _, url := range b.URLs {
-		options.AddBroker(url)
+	if b.Dial != nil {
+		options.SetCustomOpenConnectionFn(func(url *url.URL, _ paho.ClientOptions) (net.Conn, error) { return b.Dial(url) })
+	}
+	for _, address := range b.URLs {
+		options.AddBroker(address)
 	}
 	return options
 }
