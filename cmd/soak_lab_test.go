@@ -67,7 +67,9 @@ func (l *lab) did(format string, args ...any) {
 
 func (l *lab) note(format string, args ...any) {
 	l.steps = append(l.steps, time.Now().Format("15:04:05.000000 ")+fmt.Sprintf(format, args...))
-	l.steps = l.steps[max(0, len(l.steps)-120):]
+	if *soakSeed == 0 {
+		l.steps = l.steps[max(0, len(l.steps)-4000):]
+	}
 }
 
 // startBroker starts a broker that knows nothing, and the observer on it before anybody else.
@@ -192,7 +194,6 @@ func (w lockedWriter) Write(b []byte) (int, error) {
 // kill ends the process as kill -9 does: from now on it reaches neither servo nor disk nor broker.
 func (l *lab) kill() {
 	l.process.dead.Store(true)
-	l.promises.killed()
 	l.stop()
 }
 
@@ -204,6 +205,8 @@ func (l *lab) stop() {
 	}
 	p.end()
 	<-p.ended
+	synctest.Wait() // for its last words
+	l.promises.gone()
 	l.cut()
 	l.process = nil
 }

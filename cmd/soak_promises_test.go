@@ -24,6 +24,8 @@ const (
 	transaction = 20 * time.Millisecond
 	// lost is how long a transaction takes that is not answered.
 	lost = 260 * time.Millisecond
+	// unnoticed is how long a servo at rest may be gone before it is missed, and found again.
+	unnoticed = 15 * time.Second
 	// calm is how long connections and process must have been there for a message to arrive for certain.
 	calm = 5 * time.Second
 )
@@ -72,6 +74,7 @@ type order struct {
 	state    device.State
 	attempt  int
 	durable  bool // its end is
+	loose    bool // its end was not durable when the process ended
 }
 
 func (o *order) over() bool { return o.state != "" && o.state.Ended() }
@@ -98,17 +101,15 @@ func (p *promises) settled() bool {
 	return p.process != nil && since(p.process.since) && p.lab.broker != nil && since(p.brokerSince) && since(p.linkedSince)
 }
 
-// killed takes back what a kill may undo.
-func (p *promises) killed() {
+// gone takes back what the end of a process may undo.
+func (p *promises) gone() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, o := range p.orders {
 		if o.arrived == yes && !o.receipt {
 			o.arrived = maybe
 		}
-		if o.over() && !o.durable {
-			o.state, o.attempt = "", 0
-		}
+		o.loose = o.loose || o.over() && !o.durable
 	}
 	p.disk.mu.Lock()
 	well := !p.disk.full && p.disk.slow < time.Second
@@ -171,6 +172,8 @@ func (p *promises) event(e device.Event) {
 	case o.refused:
 		p.breach("%s cannot be understood, and is %s", o.id, op.State)
 	case o.state == device.Rejected: // sent again later
+	case o.loose: // its end may be forgotten
+		o.loose = false
 	case o.over() && op.State != o.state:
 		p.breach("%s has ended as %s, and is %s", o.id, o.state, op.State)
 	case op.Attempt < o.attempt:
@@ -205,7 +208,7 @@ func (p *promises) stated(s device.Snapshot) {
 		switch {
 		case s.Operation == nil && time.Since(p.goalAt) > calm:
 			old = 0
-		case p.noisy || time.Since(p.shaken) < calm:
+		case p.noisy || time.Since(p.shaken) < unnoticed:
 			old = 800 * time.Millisecond
 		}
 		if off := apart(float64(*s.Angle), p.angle()); off > near+old.Seconds()*fastest {
@@ -308,7 +311,7 @@ func (p *promises) wire(t *tap, b []byte) {
 
 // patience is how long torque off may take.
 func (p *promises) patience() time.Duration {
-	if p.noisy || time.Since(p.shaken) < calm {
+	if p.noisy || time.Since(p.shaken) < unnoticed {
 		return lost
 	}
 	return transaction

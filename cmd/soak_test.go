@@ -224,6 +224,12 @@ func (h *hour) send(o *order) {
 	} else {
 		h.promises.nameless[o.name]++
 	}
+	if o.name == device.ResetOperation {
+		if h.promises.latched == yes {
+			h.promises.latched = maybe
+		}
+		h.promises.resetAt = time.Now()
+	}
 	h.note("send %s %s", o.name, o.payload)
 	h.mu.Unlock()
 	h.publish(h.topics.Set(o.name), o.payload, false)
@@ -281,15 +287,7 @@ func (h *hour) press() {
 }
 
 // reset resets it.
-func (h *hour) reset() {
-	h.mu.Lock()
-	if h.promises.latched == yes {
-		h.promises.latched = maybe
-	}
-	h.promises.resetAt = time.Now()
-	h.mu.Unlock()
-	h.order(device.ResetOperation, "", nil)
-}
+func (h *hour) reset() { h.order(device.ResetOperation, "", nil) }
 
 func (h *hour) schedule() {
 	i := h.random.IntN(4)
@@ -362,12 +360,16 @@ func (h *hour) fault() {
 		h.forget()
 		h.servo.Fail(dynamixel.OverloadError)
 	case 8:
-		if h.servo.Register(dynamixel.TorqueEnable) == 0 {
-			h.mu.Lock()
-			h.promises.turned = time.Now()
-			h.mu.Unlock()
-			h.servo.Turn(float64(h.random.IntN(200)))
+		for range h.random.IntN(100) { // by hand, at 50 degrees a second
+			if h.servo.Register(dynamixel.TorqueEnable) != 0 {
+				break
+			}
+			h.servo.Turn(1)
+			time.Sleep(20 * time.Millisecond)
 		}
+		h.mu.Lock()
+		h.promises.turned = time.Now()
+		h.mu.Unlock()
 	case 9:
 		h.disk.mu.Lock()
 		h.disk.slow, h.disk.full = pick(h, 0, 100*time.Millisecond, 5*time.Second), h.random.IntN(2) == 0
