@@ -49,7 +49,7 @@ type promises struct {
 	pressed   time.Time // a stop that torque off has to follow; zero when it has
 	resetAt   time.Time
 	noisy     bool      // the serial line or the servo has faults
-	shaken    time.Time // when either was last lost
+	mute      time.Time // until when the servo may not answer
 	turned    time.Time // by hand
 	goalAt    time.Time // when a goal was last written
 
@@ -208,7 +208,7 @@ func (p *promises) stated(s device.Snapshot) {
 		switch {
 		case s.Operation == nil && time.Since(p.goalAt) > calm:
 			old = 0
-		case p.noisy || time.Since(p.shaken) < unnoticed:
+		case p.noisy || time.Now().Before(p.mute):
 			old = 800 * time.Millisecond
 		}
 		if off := apart(float64(*s.Angle), p.angle()); off > near+old.Seconds()*fastest {
@@ -259,7 +259,12 @@ func (p *promises) wire(t *tap, b []byte) {
 		p.breach("no packet: % x", b)
 		return
 	}
-	if packet.Instruction != dynamixel.Write {
+	switch packet.Instruction {
+	case dynamixel.Reboot:
+		p.mute = later(p.mute, time.Now().Add(time.Second))
+		return
+	case dynamixel.Write:
+	default:
 		return
 	}
 	address := binary.LittleEndian.Uint16(packet.Params)
@@ -309,9 +314,16 @@ func (p *promises) wire(t *tap, b []byte) {
 	}
 }
 
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 // patience is how long torque off may take.
 func (p *promises) patience() time.Duration {
-	if p.noisy || time.Since(p.shaken) < unnoticed {
+	if p.noisy || time.Now().Before(p.mute) {
 		return lost
 	}
 	return transaction

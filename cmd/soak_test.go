@@ -405,7 +405,7 @@ func (h *hour) fault() {
 func (h *hour) forget() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.promises.pressed, h.promises.shaken = time.Time{}, time.Now()
+	h.promises.pressed, h.promises.mute = time.Time{}, time.Now().Add(unnoticed)
 }
 
 // restart ends the process, one way or the other, and starts another one after a while.
