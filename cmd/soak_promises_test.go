@@ -22,8 +22,8 @@ const (
 	fastest = 120 * dynamixel.RPMPerUnit * 6 // degrees a second
 	// transaction is how long the longest takes at 57600 baud, and what is on the wire before a stop.
 	transaction = 20 * time.Millisecond
-	// lost is how long a transaction takes that is not answered.
-	lost = 260 * time.Millisecond
+	// lost is how long the last transaction takes of a servo that does not answer, until the port has been opened again.
+	lost = 400 * time.Millisecond
 	// unnoticed is how long a servo at rest may be gone before it is missed, and found again.
 	unnoticed = 15 * time.Second
 	// calm is how long connections and process must have been there for a message to arrive for certain.
