@@ -75,8 +75,10 @@ func NewLink(c Config, d *device.Device, s Schedules) *Link {
 
 // Run keeps both connections going until ctx ends, and then takes leave of the broker.
 func (l *Link) Run(ctx context.Context) error {
+	place := new(session.Place)
 	stop := session.Connection{
 		Log:   l.log.With("connection", "stop"),
+		Place: place,
 		Ready: func(context.Context) {},
 		Options: func() *paho.ClientOptions {
 			// A persistent session: a stop that was sent while the device was away comes on return.
@@ -86,6 +88,7 @@ func (l *Link) Run(ctx context.Context) error {
 	}
 	commands := session.Connection{
 		Log:   l.log.With("connection", "commands"),
+		Place: place,
 		Ready: l.awaitStop,
 		Options: func() *paho.ClientOptions {
 			return l.options("").SetCleanSession(!l.config.KeepCommands).
@@ -115,14 +118,16 @@ func (l *Link) options(suffix string) *paho.ClientOptions {
 }
 
 // stopSession listens for the emergency stop.
-func (l *Link) stopSession(ctx context.Context, client paho.Client, present bool, up func()) error {
+func (l *Link) stopSession(ctx context.Context, client paho.Client, present bool, up func() error) error {
 	if !present { // and with it a stop may be gone
 		l.device.StopMissed()
 	}
 	if err := session.Subscribe(ctx, client, l.pressed(stopWay), l.topics.Set(device.StopOperation)); err != nil {
 		return err
 	}
-	up()
+	if err := up(); err != nil {
+		return err
+	}
 	l.stopUp.set(true)
 	l.device.StopHeard(true)
 	l.device.Warn("stop connection", "")
@@ -150,7 +155,7 @@ func (l *Link) awaitStop(ctx context.Context) {
 }
 
 // commandSession listens for everything, and publishes.
-func (l *Link) commandSession(ctx context.Context, client paho.Client, _ bool, up func()) error {
+func (l *Link) commandSession(ctx context.Context, client paho.Client, _ bool, up func() error) error {
 	l.copies.lost(commandWay)
 	p := newPublisher(client, l.topics, l.device, l.schedules, l.config.Lines.lines, l.log)
 	p.announcement = newAnnouncement(discovery{l.topics, l.config.DeviceID, l.config.DiscoveryPrefix})
@@ -163,7 +168,7 @@ func (l *Link) commandSession(ctx context.Context, client paho.Client, _ bool, u
 }
 
 // serve subscribes to the inputs, and publishes until ctx ends.
-func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up func()) error {
+func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up func() error) error {
 	for _, input := range l.topics.inputs() {
 		subject := "input " + input
 		switch err := session.Subscribe(ctx, client, l.received, input); {
@@ -191,7 +196,9 @@ func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up f
 	} else if err != nil {
 		return err
 	}
-	up()
+	if err := up(); err != nil {
+		return err
+	}
 	return p.run(ctx)
 }
 

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +30,7 @@ const (
 
 // A Broker says how to reach the broker, and as whom.
 type Broker struct {
-	URLs      []string // the first that answers is used: tcp, ssl, ws, wss
+	URLs      []string // one of them is used, see [Place]: tcp, ssl, ws, wss
 	Username  string   // "" is anonymous
 	Password  string
 	TLS       *tls.Config // for ssl and wss
@@ -56,9 +58,12 @@ type Connection struct {
 	Ready func(ctx context.Context)
 	// Options returns fresh options for each session.
 	Options func() *paho.ClientOptions
-	// Session does the work while the connection is open, and calls up when that has begun. Its context
-	// ends with the connection. Present says that the broker has kept the session since the last one.
-	Session func(ctx context.Context, client paho.Client, present bool, up func()) error
+	// Place is shared with the connections that must be to the same broker.
+	Place *Place
+	// Session does the work while the connection is open, and calls up when that has begun. It ends with the error of
+	// up, if there is one. Its context ends with the connection. Present says that the broker has kept the session
+	// since the last one.
+	Session func(ctx context.Context, client paho.Client, present bool, up func() error) error
 	// Lost is told why a session has ended, or could not begin. It may be nil.
 	Lost func(error)
 }
@@ -67,8 +72,8 @@ type Connection struct {
 func (c *Connection) Run(ctx context.Context) {
 	down := false
 	for c.Ready(ctx); ctx.Err() == nil; c.Ready(ctx) {
-		err := c.once(ctx, func() {
-			c.Log.Info("connected to the broker")
+		err := c.once(ctx, func(broker *url.URL) {
+			c.Log.Info("connected to the broker", "broker", broker.Redacted())
 			down = false
 		})
 		if ctx.Err() != nil {
@@ -91,7 +96,7 @@ func (c *Connection) Run(ctx context.Context) {
 }
 
 // once is one session, from connecting to its end, which the error explains.
-func (c *Connection) once(ctx context.Context, up func()) error {
+func (c *Connection) once(ctx context.Context, up func(broker *url.URL)) error {
 	sessionCtx, lose := context.WithCancelCause(ctx)
 	defer lose(nil)
 	options := c.Options().
@@ -103,6 +108,16 @@ func (c *Connection) once(ctx context.Context, up func()) error {
 		SetConnectionLostHandler(func(_ paho.Client, err error) {
 			lose(fmt.Errorf("the connection was lost: %w", err))
 		})
+	brokers, at := options.Servers, 0 // the broker of the latest attempt
+	options.Servers = c.Place.order(brokers)
+	attempted := options.OnConnectAttempt
+	options.SetConnectionAttemptHandler(func(broker *url.URL, config *tls.Config) *tls.Config {
+		at = slices.Index(brokers, broker)
+		if attempted != nil {
+			return attempted(broker, config)
+		}
+		return config
+	})
 	client := paho.NewClient(options)
 	token := client.Connect().(*paho.ConnectToken)
 	select {
@@ -122,7 +137,20 @@ func (c *Connection) once(ctx context.Context, up func()) error {
 		return err
 	}
 	defer client.Disconnect(uint(disconnectTimeout.Milliseconds()))
-	err := c.Session(sessionCtx, client, token.SessionPresent(), up)
+	entered := false
+	err := c.Session(sessionCtx, client, token.SessionPresent(), func() error {
+		if err := c.Place.enter(at); err != nil {
+			return err
+		}
+		entered = true
+		up(brokers[at])
+		return nil
+	})
+	if entered {
+		c.Place.leave()
+	} else {
+		c.Place.avoid(at, brokers)
+	}
 	if cause := context.Cause(sessionCtx); cause != nil {
 		return cause
 	}
