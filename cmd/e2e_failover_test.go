@@ -3,8 +3,6 @@
 package cmd_test
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -122,33 +120,4 @@ func TestFailover(t *testing.T) {
 	first.awaitConnections(t)
 	d.do(t, "hotel", `{"hotel": "A", "id": "again"}`, "again")
 	d.watch.expectStates(t, "again", "queued", "running", "completed")
-}
-
-// Whatever of the network comes and goes, and when: both connections meet at one broker.
-func TestFailoverMeets(t *testing.T) {
-	t.Parallel()
-	first, second := newPair(t)
-	brokers, gates := []*broker{first, second}, []*gate{newGate(t, first), newGate(t, second)}
-	d := prepareDevice(t, brokers[0], brisk, fmt.Sprintf("PLATE_RESORT_MQTT_BROKER=tcp://%s,tcp://%s", gates[0].address, gates[1].address))
-	d.startServo(t)
-	gates[0].hangUp(t) // takes connections, and nothing comes of them
-	gates[1].open(t)
-	d.run(t)
-	for round := range 6 {
-		at := (round + 1) % 2
-		d.onBroker(t, brokers[at])
-		d.watch.availability(t, "online")
-		id := fmt.Sprint("round ", round)
-		d.send(t, "stop", `{"id": "`+id+`"}`)
-		d.watch.operation(t, id, "completed")
-		// The stop's own connection and that of the commands.
-		d.program.await(t, "both connections", 0, func(string) bool {
-			lines, _ := d.program.transcript()
-			up := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !strings.Contains(line, "connected to the broker") })
-			return len(up) >= 2*(round+1)
-		})
-		d.watch.state(t, "no warning", func(s state) bool { return !strings.Contains(s.Message, "lost its own connection") })
-		gates[1-at].open(t)
-		gates[at].shut()
-	}
 }
