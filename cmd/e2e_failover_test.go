@@ -37,7 +37,9 @@ func (b *broker) awaitConnections(t *testing.T) {
 }
 
 // connections counts how often the device has connected since the broker was started.
-func (b *broker) connections() int { return b.process.count("New client connected", "as plate-resort-lab") }
+func (b *broker) connections() int {
+	return b.process.count("New client connected", "as plate-resort-lab")
+}
 
 // The broker dies with a move under way and others behind it, and the device goes on at the next one, with all that it
 // has. It stays there.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -62,6 +63,10 @@ type Link struct {
 	log       *slog.Logger
 	copies    copies
 	stopUp    *condition
+
+	subscriptions *subscriptions
+	stopRefusals  int  // how often in a row the stop has got no subscription
+	stopRefused   bool // and there is a warning
 }
 
 // NewLink makes the link; Run connects it.
@@ -70,6 +75,8 @@ func NewLink(c Config, d *device.Device, s Schedules) *Link {
 		config: c, device: d, schedules: s, log: c.Log,
 		topics: NewTopics(c.BaseTopic, c.DeviceID),
 		stopUp: newCondition(),
+
+		subscriptions: newSubscriptions(d, c.Log),
 	}
 }
 
@@ -79,7 +86,7 @@ func (l *Link) Run(ctx context.Context) error {
 	stop := session.Connection{
 		Log:   l.log.With("connection", "stop"),
 		Place: place,
-		Ready: func(context.Context) {},
+		Ready: l.awaitPatience,
 		Options: func() *paho.ClientOptions {
 			// A persistent session: a stop that was sent while the device was away comes on return.
 			return l.options("-stop").SetCleanSession(false).SetDefaultPublishHandler(l.pressed(stopWay))
@@ -122,7 +129,8 @@ func (l *Link) stopSession(ctx context.Context, client paho.Client, present bool
 	if !present { // and with it a stop may be gone
 		l.device.StopMissed()
 	}
-	if err := session.Subscribe(ctx, client, l.pressed(stopWay), l.topics.Set(device.StopOperation)); err != nil {
+	err := session.Subscribe(ctx, client, l.pressed(stopWay), l.topics.Set(device.StopOperation))
+	if l.stopAnswered(err, client.IsConnectionOpen()); err != nil {
 		return err
 	}
 	if err := up(); err != nil {
@@ -136,6 +144,43 @@ func (l *Link) stopSession(ctx context.Context, client paho.Client, present bool
 	l.device.StopHeard(false)
 	l.device.Warn("stop connection", stopWarning)
 	return nil
+}
+
+// stopAnswered takes how the subscription of the stop has ended. A broker that ends the connection instead of an answer is
+// believed only when it has done so a few times.
+func (l *Link) stopAnswered(err error, connected bool) {
+	topic := l.topics.Set(device.StopOperation)
+	switch {
+	case err == nil:
+		l.stopRefusals, l.stopRefused = 0, false
+		l.device.Warn("stop subscription", "")
+		return
+	case errors.Is(err, session.ErrRefused):
+		l.stopRefusals++
+	case connected:
+		return // the program ends, or the broker does not answer
+	default:
+		if l.stopRefusals++; l.stopRefusals < suspicious {
+			return
+		}
+		err = fmt.Errorf("the broker ends the connection at the subscription to %s; its access control must allow it to this user", topic)
+	}
+	if !l.stopRefused {
+		l.log.Error("the emergency stop has no connection of its own", "error", err)
+	}
+	l.stopRefused = true
+	l.device.Warn("stop subscription", "The emergency stop: "+err.Error())
+}
+
+// awaitPatience returns when the stop is to connect: later, the more often it got no subscription.
+func (l *Link) awaitPatience(ctx context.Context) {
+	if l.stopRefusals < suspicious {
+		return
+	}
+	select {
+	case <-time.After(time.Duration(min(l.stopRefusals*l.stopRefusals, 30)) * time.Second):
+	case <-ctx.Done():
+	}
 }
 
 // awaitStop returns when the stop has its subscription, or has waited for long enough. What the broker has
@@ -167,39 +212,37 @@ func (l *Link) commandSession(ctx context.Context, client paho.Client, _ bool, u
 	return err
 }
 
-// serve subscribes to the inputs, and publishes until ctx ends.
+// serve subscribes to the inputs, and publishes until ctx ends. The other subscriptions follow meanwhile.
 func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up func() error) error {
-	for _, input := range l.topics.inputs() {
-		subject := "input " + input
-		switch err := session.Subscribe(ctx, client, l.received, input); {
-		case errors.Is(err, session.ErrRefused):
-			l.log.Error("no commands will come", "error", err)
-			l.device.Warn(subject, err.Error())
-		case err != nil:
-			return err
-		default:
-			l.device.Warn(subject, "")
-		}
-	}
-	// The will of a connection that the broker has only now found dead can come after our online.
-	offline := func(_ paho.Client, m paho.Message) {
-		if string(m.Payload()) != Online && !m.Retained() {
-			p.reassert()
-		}
-	}
-	err := session.Subscribe(ctx, client, offline, l.topics.Availability())
-	if err != nil && !errors.Is(err, session.ErrRefused) {
-		return err
-	}
-	if err := p.announcement.listen(ctx, client); errors.Is(err, session.ErrRefused) {
-		l.log.Warn("Home Assistant may not know the device after a restart, or know an old one", "error", err)
-	} else if err != nil {
+	open, err := l.subscriptions.begin(ctx, client, l.inputs())
+	if err != nil {
 		return err
 	}
 	if err := up(); err != nil {
 		return err
 	}
+	// The will of a connection that the broker has only now found dead can come after our online, also before this.
+	offline := func(_ paho.Client, m paho.Message) {
+		if string(m.Payload()) != Online {
+			p.reassert()
+		}
+	}
+	open = append(open, subscription{l.topics.Availability(), offline, "The device may show as offline though it is there"})
+	open = append(open, p.announcement.subscriptions()...)
+	ctx, cancel := context.WithCancel(ctx)
+	var completed sync.WaitGroup
+	completed.Go(func() { l.subscriptions.complete(ctx, client, open) })
+	defer completed.Wait()
+	defer cancel()
 	return p.run(ctx)
+}
+
+// inputs are the subscriptions that cover every input.
+func (l *Link) inputs() []subscription {
+	return []subscription{
+		{l.topics.inputs(), l.received, "No commands come"},
+		{l.topics.SetSchedule("+"), l.received, "No schedules can be set"},
+	}
 }
 
 // received handles a message on the connection of the commands. It never waits, but for a stop.

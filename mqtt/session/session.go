@@ -151,7 +151,7 @@ func (c *Connection) once(ctx context.Context, up func(broker *url.URL)) error {
 	} else {
 		c.Place.avoid(at, brokers)
 	}
-	if cause := context.Cause(sessionCtx); cause != nil {
+	if cause := context.Cause(sessionCtx); cause != nil && !errors.Is(err, cause) {
 		return cause
 	}
 	return err
@@ -170,7 +170,7 @@ func Subscribe(ctx context.Context, client paho.Client, handler paho.MessageHand
 	select {
 	case <-token.Done():
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return fmt.Errorf("%w, before the answer to the subscription to %s", context.Cause(ctx), all)
 	case <-timeout.C:
 		return fmt.Errorf("the broker did not confirm the subscription to %s within %v", all, subscribeTimeout)
 	}
