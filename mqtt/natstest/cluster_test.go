@@ -103,7 +103,7 @@ listen: "%s"
 http: "%s"
 cluster { name: resort, listen: "%s", routes: [%s] }
 jetstream { store_dir: "%s" }
-mqtt { listen: "%s" }
+mqtt { listen: "%s", js_api_timeout: "2s" }
 `, n.name, clients[i], n.monitor, routes[i], strings.Join(urls, ", "), filepath.Join(n.dir, "jetstream"), n.mqtt)
 		if err := os.WriteFile(n.config(), []byte(config), 0o600); err != nil {
 			t.Fatal(err)
