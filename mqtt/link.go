@@ -2,10 +2,12 @@ package mqtt
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -64,6 +66,9 @@ type Link struct {
 	copies    copies
 	stopUp    *condition
 
+	rivals        *rivals
+	broker        string // of the latest attempt to connect the commands
+	aside         bool   // the stop has a client id of its own, as another process has that of the device
 	subscriptions *subscriptions
 	stopRefusals  int  // how often in a row the stop has got no subscription
 	stopRefused   bool // and there is a warning
@@ -76,6 +81,7 @@ func NewLink(c Config, d *device.Device, s Schedules) *Link {
 		topics: NewTopics(c.BaseTopic, c.DeviceID),
 		stopUp: newCondition(),
 
+		rivals:        newRivals(c.DeviceID, d, c.Log),
 		subscriptions: newSubscriptions(d, c.Log),
 	}
 }
@@ -88,6 +94,10 @@ func (l *Link) Run(ctx context.Context) error {
 		Place: place,
 		Ready: l.awaitPatience,
 		Options: func() *paho.ClientOptions {
+			if l.aside = l.rivals.second.holds(); l.aside {
+				return l.options("-stop-"+l.rivals.me.ID).SetDefaultPublishHandler(l.pressed(stopWay)).
+					SetBinaryWill(l.topics.Instance(), l.rivals.payload(gone), 1, false)
+			}
 			// A persistent session: a stop that was sent while the device was away comes on return.
 			return l.options("-stop").SetCleanSession(false).SetDefaultPublishHandler(l.pressed(stopWay))
 		},
@@ -96,9 +106,15 @@ func (l *Link) Run(ctx context.Context) error {
 	commands := session.Connection{
 		Log:   l.log.With("connection", "commands"),
 		Place: place,
-		Ready: l.awaitStop,
+		Ready: func(ctx context.Context) {
+			l.rivals.awaitTurn(ctx)
+			l.awaitStop(ctx)
+		},
 		Options: func() *paho.ClientOptions {
-			return l.options("").SetCleanSession(!l.config.KeepCommands).
+			return l.options("").SetConnectionAttemptHandler(func(broker *url.URL, t *tls.Config) *tls.Config {
+				l.broker = broker.String()
+				return t
+			}).SetCleanSession(!l.config.KeepCommands).
 				SetDefaultPublishHandler(l.received).
 				SetWill(l.topics.Availability(), Offline, 1, true)
 		},
@@ -126,7 +142,7 @@ func (l *Link) options(suffix string) *paho.ClientOptions {
 
 // stopSession listens for the emergency stop.
 func (l *Link) stopSession(ctx context.Context, client paho.Client, present bool, up func() error) error {
-	if !present { // and with it a stop may be gone
+	if !present && !l.aside { // and with it a stop may be gone
 		l.device.StopMissed()
 	}
 	err := session.Subscribe(ctx, client, l.pressed(stopWay), l.topics.Set(device.StopOperation))
@@ -139,11 +155,19 @@ func (l *Link) stopSession(ctx context.Context, client paho.Client, present bool
 	l.stopUp.set(true)
 	l.device.StopHeard(true)
 	l.device.Warn("stop connection", "")
-	<-ctx.Done()
+	if l.aside {
+		err = l.rivals.watch(ctx, client, l.topics)
+	} else {
+		select {
+		case <-l.rivals.second.is():
+			err = errSecond
+		case <-ctx.Done():
+		}
+	}
 	l.stopUp.set(false)
 	l.device.StopHeard(false)
 	l.device.Warn("stop connection", stopWarning)
-	return nil
+	return err
 }
 
 // stopAnswered takes how the subscription of the stop has ended. A broker that ends the connection instead of an answer is
@@ -205,6 +229,8 @@ func (l *Link) commandSession(ctx context.Context, client paho.Client, _ bool, u
 	p := newPublisher(client, l.topics, l.device, l.schedules, l.config.Lines.lines, l.log)
 	p.announcement = newAnnouncement(discovery{l.topics, l.config.DeviceID, l.config.DiscoveryPrefix})
 	defer p.announcement.later.Stop()
+	defer l.rivals.begin(l.broker)()
+	p.rivals = l.rivals
 	err := l.serve(ctx, client, p, up)
 	if ctx.Err() != nil && client.IsConnectionOpen() { // the program ends, not the connection
 		return p.farewell()
@@ -228,6 +254,7 @@ func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up f
 		}
 	}
 	open = append(open, subscription{l.topics.Availability(), offline, "The device may show as offline though it is there"})
+	open = append(open, subscription{l.topics.Instance(), l.rivals.heard, "A second process with this device id would not be recognised"})
 	open = append(open, p.announcement.subscriptions()...)
 	ctx, cancel := context.WithCancel(ctx)
 	var completed sync.WaitGroup
@@ -303,12 +330,16 @@ func stopCommand(text []byte) *device.Command {
 
 // A condition holds or does not, and can be waited for. Safe for concurrent use.
 type condition struct {
-	mu   sync.Mutex
-	on   bool
-	isOn chan struct{} // closed while on
+	mu          sync.Mutex
+	on          bool
+	isOn, isOff chan struct{} // closed while on, or while not
 }
 
-func newCondition() *condition { return &condition{isOn: make(chan struct{})} }
+func newCondition() *condition {
+	c := &condition{isOn: make(chan struct{}), isOff: make(chan struct{})}
+	close(c.isOff)
+	return c
+}
 
 func (c *condition) set(on bool) {
 	c.mu.Lock()
@@ -316,7 +347,9 @@ func (c *condition) set(on bool) {
 	switch {
 	case on && !c.on:
 		close(c.isOn)
+		c.isOff = make(chan struct{})
 	case !on && c.on:
+		close(c.isOff)
 		c.isOn = make(chan struct{})
 	}
 	c.on = on
@@ -327,4 +360,17 @@ func (c *condition) is() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.isOn
+}
+
+// isNot receives once the condition does not hold.
+func (c *condition) isNot() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.isOff
+}
+
+func (c *condition) holds() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.on
 }

@@ -44,6 +44,7 @@ type publisher struct {
 	sending []sending
 
 	announcement *announcement
+	rivals       *rivals
 }
 
 // A retained is what a retained topic shows. Only the newest waits for the broker.
@@ -110,6 +111,12 @@ func (p *publisher) run(ctx context.Context) error {
 			}
 		case <-p.offline:
 			p.client.Publish(p.topics.Availability(), 1, true, Online)
+		case <-p.rivals.claim:
+			if payload := p.rivals.payload(holds); payload != nil {
+				p.client.Publish(p.topics.Instance(), 1, true, payload)
+			}
+		case <-p.rivals.second.is():
+			return errSecond
 		case <-p.announcement.later.C:
 		case <-p.announcement.born:
 			p.announcement.reborn()

@@ -22,6 +22,9 @@ func NewTopics(base, deviceID string) Topics { return Topics{base + "/" + device
 // Availability says whether the device process is connected: "online" or "offline".
 func (t Topics) Availability() string { return t.root + "/availability" }
 
+// Instance says which process is the device.
+func (t Topics) Instance() string { return t.root + "/instance" }
+
 // State holds the device's [device.Snapshot].
 func (t Topics) State() string { return t.root + "/state" }
 
