@@ -79,6 +79,8 @@ func TestTheSecondProcessTakesThePlaceOfTheFirst(t *testing.T) {
 		return strings.Contains(line, "New client connected") && strings.Contains(line, "as plate-resort-lab-stop-")
 	})
 	first.program.awaitText(t, rivalText)
+	first.rewatch(t)
+	first.watch.availability(t, "online")
 	first.program.kill(t)
 	second.program.awaitText(t, "the other process with this device id is gone")
 	second.rewatch(t)

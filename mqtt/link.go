@@ -232,6 +232,9 @@ func (l *Link) commandSession(ctx context.Context, client paho.Client, _ bool, u
 	defer l.rivals.begin(l.broker)()
 	p.rivals = l.rivals
 	err := l.serve(ctx, client, p, up)
+	if errors.Is(err, errSecond) { // and until the first is back nobody is there
+		client.Publish(l.topics.Availability(), 1, true, Offline).WaitTimeout(farewellTimeout)
+	}
 	if ctx.Err() != nil && client.IsConnectionOpen() { // the program ends, not the connection
 		return p.farewell()
 	}

@@ -24,8 +24,9 @@ import (
 // and for the end of the first under a client id of its own.
 
 const (
-	// claimPause is how long what is retained on T/instance may take to come after the subscription.
-	claimPause = time.Second
+	// claimPause is how long after the connection a process says who it is if nothing has come on T/instance. It must
+	// have said so before another one takes the connection, which tries every second.
+	claimPause = 200 * time.Millisecond
 	// vacancy is how long the first process must have been away until the second takes its place: a reconnection is
 	// faster.
 	vacancy = 5 * time.Second
@@ -145,13 +146,10 @@ func (r *rivals) heard(_ paho.Client, m paho.Message) {
 		}
 	case holds:
 		r.highest = max(r.highest, other.Sequence)
-		if other.Sequence < r.me.Sequence {
-			return // of earlier
-		}
-		if r.known[r.broker] {
+		if other.Sequence > r.me.Sequence && r.known[r.broker] {
 			r.face(other)
 		}
-		if r.claims < maxClaims {
+		if other.Sequence >= r.me.Sequence && r.claims < maxClaims {
 			r.askForClaim()
 		}
 	}
@@ -199,6 +197,8 @@ func (r *rivals) forget() {
 func (r *rivals) succeed() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	clear(r.known) // what the first has said last is no news
+	r.claims = 0
 	r.forget()
 }
 
