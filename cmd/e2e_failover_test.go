@@ -123,3 +123,25 @@ func TestFailover(t *testing.T) {
 	d.do(t, "hotel", `{"hotel": "A", "id": "again"}`, "again")
 	d.watch.expectStates(t, "again", "queued", "running", "completed")
 }
+
+// The broker answers nothing any more, and closes nothing.
+func TestFailoverFromABrokerThatFallsSilent(t *testing.T) {
+	t.Parallel()
+	first, second := newPair(t)
+	d := prepareDevice(t, first, brisk, "PLATE_RESORT_MQTT_KEEPALIVE=2s", "PLATE_RESORT_MQTT_BROKER="+first.url()+","+second.url())
+	d.startServo(t)
+	d.run(t)
+	d.watch.availability(t, "online")
+	d.watch.status(t, "ready")
+	first.awaitConnections(t)
+	if err := first.process.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { first.process.kill(t) })
+	silent := time.Now()
+	d.onBroker(t, second)
+	d.watch.availability(t, "online")
+	t.Logf("the device was on the second broker after %v", time.Since(silent))
+	second.awaitConnections(t)
+	d.do(t, "stop", `{"id": "stop"}`, "stop")
+}
