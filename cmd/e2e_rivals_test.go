@@ -139,7 +139,27 @@ func TestNoRivalInAnUnsteadyNetwork(t *testing.T) {
 	}
 	awaitClaim(next)
 	d.do(t, "hotel", `{"hotel": "B", "id": "move"}`, "move")
-	if n := d.program.count(rivalText); n != 0 {
-		t.Errorf("the log tells %d times of a second process", n)
+	if n := d.program.count("level=ERROR"); n != 0 {
+		t.Errorf("the log has %d errors", n)
+	}
+}
+
+// Another client has the id of the stop's connection. The stop goes out of its way.
+func TestAnotherClientWithTheIDOfTheStop(t *testing.T) {
+	t.Parallel()
+	d := newDevice(t, brisk)
+	start(t, "intruder", nil, mosquittoSub, "-h", "127.0.0.1", "-p", d.broker.port, "-i", "plate-resort-lab-stop", "-t", "nothing")
+	d.program.awaitText(t, "level=ERROR", "no other may have the client id plate-resort-lab-stop")
+	d.watch.state(t, "the warning", func(s state) bool {
+		return s.Status == "degraded" && strings.Contains(s.Message, "no other may have the client id plate-resort-lab-stop")
+	})
+	d.broker.process.awaitText(t, "New client connected", "as plate-resort-lab-stop-")
+	d.watch.state(t, "a connection of the stop", func(s state) bool { return !strings.Contains(s.Message, "lost its own connection") })
+	taken := d.broker.process.count("already connected, closing old connection")
+	d.do(t, "stop", `{"id": "stop"}`, "stop")
+	d.do(t, "reset", `{"id": "reset"}`, "reset")
+	d.do(t, "hotel", `{"hotel": "B", "id": "move"}`, "move")
+	if n := d.broker.process.count("already connected, closing old connection"); n != taken {
+		t.Errorf("the connection was taken %d times more", n-taken)
 	}
 }

@@ -3,9 +3,7 @@ package mqtt
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -15,21 +13,14 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"github.com/plate-resort/plate-resort/device"
-	"github.com/plate-resort/plate-resort/device/payload"
 	"github.com/plate-resort/plate-resort/mqtt/session"
 )
-
-// stopPatience is how long the commands wait for the stop's subscription, before they are connected
-// without it and with a warning.
-const stopPatience = 2 * time.Second
 
 // motorPatience is how long the commands that the broker has kept wait for the first contact with the motor.
 const motorPatience = 10 * time.Second
 
 // source is where the commands come from that the link makes.
 const source = "mqtt"
-
-const stopWarning = "The emergency stop has lost its own connection to the broker; it shares that of the commands until it is back"
 
 // Config says how to reach the broker.
 type Config struct {
@@ -69,6 +60,10 @@ type Link struct {
 	rivals        *rivals
 	broker        string // of the latest attempt to connect the commands
 	aside         bool   // the stop has a client id of its own, as another process has that of the device
+	evading       bool   // and as another client takes its connection
+	stopBrief     bool   // its last session was lost soon
+	stopTaken     int    // how often in a row the stop's connection was lost soon, while that of the commands was not
+	commandsUp    *condition
 	subscriptions *subscriptions
 	stopRefusals  int  // how often in a row the stop has got no subscription
 	stopRefused   bool // and there is a warning
@@ -81,6 +76,7 @@ func NewLink(c Config, d *device.Device, s Schedules) *Link {
 		topics: NewTopics(c.BaseTopic, c.DeviceID),
 		stopUp: newCondition(),
 
+		commandsUp:    newCondition(),
 		rivals:        newRivals(c.DeviceID, d, c.Log),
 		subscriptions: newSubscriptions(d, c.Log),
 	}
@@ -94,7 +90,12 @@ func (l *Link) Run(ctx context.Context) error {
 		Place: place,
 		Ready: l.awaitPatience,
 		Options: func() *paho.ClientOptions {
-			if l.aside = l.rivals.second.holds(); l.aside {
+			l.aside = l.rivals.second.holds()
+			l.evading = !l.aside && l.stopTaken >= suspicious
+			if l.evading {
+				return l.options("-stop-" + l.rivals.me.ID).SetDefaultPublishHandler(l.pressed(stopWay))
+			}
+			if l.aside {
 				return l.options("-stop-"+l.rivals.me.ID).SetDefaultPublishHandler(l.pressed(stopWay)).
 					SetBinaryWill(l.topics.Instance(), l.rivals.payload(gone), 1, false)
 			}
@@ -137,90 +138,11 @@ func (l *Link) Run(ctx context.Context) error {
 }
 
 func (l *Link) options(suffix string) *paho.ClientOptions {
-	return l.config.Broker.Options(strings.ReplaceAll(l.config.BaseTopic, "/", "_") + "-" + l.config.DeviceID + suffix)
+	return l.config.Broker.Options(l.clientID(suffix))
 }
 
-// stopSession listens for the emergency stop.
-func (l *Link) stopSession(ctx context.Context, client paho.Client, present bool, up func() error) error {
-	if !present && !l.aside { // and with it a stop may be gone
-		l.device.StopMissed()
-	}
-	err := session.Subscribe(ctx, client, l.pressed(stopWay), l.topics.Set(device.StopOperation))
-	if l.stopAnswered(err, client.IsConnectionOpen()); err != nil {
-		return err
-	}
-	if err := up(); err != nil {
-		return err
-	}
-	l.stopUp.set(true)
-	l.device.StopHeard(true)
-	l.device.Warn("stop connection", "")
-	if l.aside {
-		err = l.rivals.watch(ctx, client, l.topics)
-	} else {
-		select {
-		case <-l.rivals.second.is():
-			err = errSecond
-		case <-ctx.Done():
-		}
-	}
-	l.stopUp.set(false)
-	l.device.StopHeard(false)
-	l.device.Warn("stop connection", stopWarning)
-	return err
-}
-
-// stopAnswered takes how the subscription of the stop has ended. A broker that ends the connection instead of an answer is
-// believed only when it has done so a few times.
-func (l *Link) stopAnswered(err error, connected bool) {
-	topic := l.topics.Set(device.StopOperation)
-	switch {
-	case err == nil:
-		l.stopRefusals, l.stopRefused = 0, false
-		l.device.Warn("stop subscription", "")
-		return
-	case errors.Is(err, session.ErrRefused):
-		l.stopRefusals++
-	case connected:
-		return // the program ends, or the broker does not answer
-	default:
-		if l.stopRefusals++; l.stopRefusals < suspicious {
-			return
-		}
-		err = fmt.Errorf("the broker ends the connection at the subscription to %s; its access control must allow it to this user", topic)
-	}
-	if !l.stopRefused {
-		l.log.Error("the emergency stop has no connection of its own", "error", err)
-	}
-	l.stopRefused = true
-	l.device.Warn("stop subscription", "The emergency stop: "+err.Error())
-}
-
-// awaitPatience returns when the stop is to connect: later, the more often it got no subscription.
-func (l *Link) awaitPatience(ctx context.Context) {
-	if l.stopRefusals < suspicious {
-		return
-	}
-	select {
-	case <-time.After(time.Duration(min(l.stopRefusals*l.stopRefusals, 30)) * time.Second):
-	case <-ctx.Done():
-	}
-}
-
-// awaitStop returns when the stop has its subscription, or has waited for long enough. What the broker has
-// kept comes with the connection, before any subscription.
-func (l *Link) awaitStop(ctx context.Context) {
-	select {
-	case <-l.stopUp.is():
-	case <-time.After(stopPatience):
-		l.device.Warn("stop connection", stopWarning)
-		select {
-		case <-l.stopUp.is(): // just now
-			l.device.Warn("stop connection", "")
-		default:
-		}
-	case <-ctx.Done():
-	}
+func (l *Link) clientID(suffix string) string {
+	return strings.ReplaceAll(l.config.BaseTopic, "/", "_") + "-" + l.config.DeviceID + suffix
 }
 
 // commandSession listens for everything, and publishes.
@@ -256,6 +178,8 @@ func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up f
 			p.reassert()
 		}
 	}
+	l.commandsUp.set(true)
+	defer l.commandsUp.set(false)
 	open = append(open, subscription{l.topics.Availability(), offline, "The device may show as offline though it is there"})
 	open = append(open, subscription{l.topics.Instance(), l.rivals.heard, "A second process with this device id would not be recognised"})
 	open = append(open, p.announcement.subscriptions()...)
@@ -301,79 +225,4 @@ func (l *Link) received(client paho.Client, m paho.Message) {
 	default: // empty
 		l.log.Debug("ignored an empty payload", "topic", m.Topic())
 	}
-}
-
-// pressed handles an emergency stop: whatever the payload, and before looking at it.
-func (l *Link) pressed(w way) paho.MessageHandler {
-	return func(_ paho.Client, m paho.Message) {
-		l.device.Stop(func() *device.Command {
-			if !l.copies.first(w, m.Payload()) {
-				return nil
-			}
-			if m.Retained() {
-				l.log.Warn("the emergency stop is retained by the broker and comes again at every reconnection; "+
-					"clear it with mosquitto_pub -r -n, which stops once more, and then reset", "topic", m.Topic())
-			}
-			return stopCommand(m.Payload())
-		})
-	}
-}
-
-// stopCommand is the command of a stop, with the id if one can be read.
-func stopCommand(text []byte) *device.Command {
-	c := &device.Command{Name: device.StopOperation, Source: source}
-	var object struct {
-		ID json.RawMessage `json:"id"`
-	}
-	if len(text) <= MaxPayload && json.Unmarshal(text, &object) == nil && object.ID != nil {
-		c.ID, _ = payload.ID(object.ID) // without a good id the device makes one
-	}
-	return c
-}
-
-// A condition holds or does not, and can be waited for. Safe for concurrent use.
-type condition struct {
-	mu          sync.Mutex
-	on          bool
-	isOn, isOff chan struct{} // closed while on, or while not
-}
-
-func newCondition() *condition {
-	c := &condition{isOn: make(chan struct{}), isOff: make(chan struct{})}
-	close(c.isOff)
-	return c
-}
-
-func (c *condition) set(on bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case on && !c.on:
-		close(c.isOn)
-		c.isOff = make(chan struct{})
-	case !on && c.on:
-		close(c.isOff)
-		c.isOn = make(chan struct{})
-	}
-	c.on = on
-}
-
-// is receives once the condition holds.
-func (c *condition) is() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.isOn
-}
-
-// isNot receives once the condition does not hold.
-func (c *condition) isNot() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.isOff
-}
-
-func (c *condition) holds() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.on
 }
