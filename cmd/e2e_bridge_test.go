@@ -5,13 +5,14 @@ package cmd_test
 import (
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 )
 
-// The configuration that the README has for a bridge.
-func TestBridge(t *testing.T) {
-	t.Parallel()
-	first, second := newPair(t)
+// newBridge starts two brokers with the bridge between them that the README has.
+func newBridge(t *testing.T) (first, second *broker) {
+	t.Helper()
+	first, second = newPair(t)
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +33,12 @@ func TestBridge(t *testing.T) {
 	second.process.kill(t)
 	second.start(t)
 	first.observers, second.observers = append(first.observers, second.observers...), nil
+	return first, second
+}
 
+func TestBridge(t *testing.T) {
+	t.Parallel()
+	first, second := newBridge(t)
 	d := prepareDevice(t, second, brisk, "PLATE_RESORT_MQTT_BROKER="+first.url()+","+second.url())
 	d.startServo(t)
 	d.run(t)
@@ -65,4 +71,24 @@ func TestBridge(t *testing.T) {
 	if n := d.program.count(rivalText); n != 0 {
 		t.Errorf("the log tells %d times of a second process", n)
 	}
+}
+
+// Two processes with one id, each at a broker of its own.
+func TestTwoProcessesWithOneIDOverABridge(t *testing.T) {
+	t.Parallel()
+	one, other := newBridge(t)
+	first := prepareDevice(t, one, brisk)
+	first.startServo(t)
+	first.run(t)
+	first.watch.availability(t, "online")
+	first.watch.status(t, "ready")
+	rival := prepareDevice(t, other, brisk)
+	rival.startServo(t)
+	rival.run(t)
+	first.program.awaitText(t, rivalText, "this one goes on")
+	rival.program.awaitText(t, rivalText, "this one waits")
+	other.process.awaitText(t, "New client connected", "as plate-resort-lab-stop-")
+	first.watch.state(t, "the warning", func(s state) bool { return strings.Contains(s.Message, rivalText[1:]) })
+	rival.program.end(syscall.SIGTERM)
+	first.watch.status(t, "ready")
 }

@@ -32,8 +32,9 @@ const (
 	vacancy = 5 * time.Second
 	// rivalPatience is how long a rival is believed in that has not said that it waits.
 	rivalPatience = 15 * time.Second
-	// maxClaims is how often in one session a process says who it is. Over a bridge two could answer each other forever.
-	maxClaims = 2
+	// maxClaims is how often in one session a process says who it is. Over a bridge two could answer each other forever;
+	// an answer to a second claim is proof.
+	maxClaims = 3
 )
 
 // What an instance does.
@@ -146,7 +147,8 @@ func (r *rivals) heard(_ paho.Client, m paho.Message) {
 		}
 	case holds:
 		r.highest = max(r.highest, other.Sequence)
-		if other.Sequence > r.me.Sequence && r.known[r.broker] {
+		answered := !m.Retained() && r.claims > 1 // over a bridge both can be connected
+		if other.Sequence > r.me.Sequence && (answered || r.known[r.broker]) {
 			r.face(other)
 		}
 		if other.Sequence >= r.me.Sequence && r.claims < maxClaims {
