@@ -125,7 +125,7 @@ func TestNoRivalInAnUnsteadyNetwork(t *testing.T) {
 
 	d.run(t)
 	next := 0
-	for range 10 {
+	for range 5 {
 		next = awaitClaim(next)
 		g.shut()
 		g.open(t)
