@@ -1,0 +1,191 @@
+//go:build e2e
+
+package cmd_test
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// With the hardened configuration all works that works without it, for those who may.
+func TestSecureBroker(t *testing.T) {
+	t.Parallel()
+	b := newSecureBroker(t)
+	for _, complaint := range []string{"Error", "Warning"} {
+		// Mosquitto says that of a rule without %u, which is meant to be so.
+		if n := b.process.count(complaint) - b.process.count("ACL pattern 'homeassistant/status' does not contain"); n > 0 {
+			t.Errorf("mosquitto printed %d lines with %s", n, complaint)
+		}
+	}
+	d := b.device(t, brisk, "PLATE_RESORT_MQTT_DISCOVERY_PREFIX=earlier")
+	d.startServo(t)
+	d.run(t)
+	d.watch.availability(t, "online")
+	d.watch.status(t, "ready")
+	own := "device/plate_resort/lab/config"
+	earlier := b.watch(t, "operator", "homeassistant/"+own)
+
+	// What a person does.
+	b.publish(t, "operator", d.topic("hotel/set"), `{"hotel": "B", "id": "b"}`)
+	if op := d.watch.operation(t, "b", "completed"); op.Result == nil || op.Result.Hotel != "B" {
+		t.Errorf("the hotel B has the result %+v", op.Result)
+	}
+	d.watch.state(t, "hotel B", func(s state) bool { return s.Status == "ready" && s.Hotel == "B" })
+	b.publish(t, "alice", d.topic("schedules/later/set"), `{"every_seconds": 3600, "operation": "home", "id": "set"}`)
+	d.watch.operation(t, "set", "completed")
+	d.watch.until(t, "schedules", "schedule", func(m message) bool { return strings.Contains(m.payload, `"later"`) })
+	b.publish(t, "operator", d.topic("stop/set"), "STOP")
+	d.watch.status(t, "e_stop")
+	b.publish(t, "operator", d.topic("reset/set"), `{"id": "reset"}`)
+	d.watch.operation(t, "reset", "completed")
+
+	// What the program's own commands do.
+	b.command(t, "operator", 0, "send", "home").awaitText(t, "completed")
+	b.command(t, "operator", 0, "check").awaitText(t, "lab: ready")
+	b.command(t, "viewer", 0, "devices").awaitText(t, "lab", "online", "ready")
+	w := start(t, "watch", b.settings(t, "viewer", "PLATE_RESORT_DEVICE_ID=lab"), plateResort, "watch")
+	w.awaitText(t, "lab  ready, ")
+	b.command(t, "alice", 0, "send", "hotel", "C").awaitText(t, "completed")
+	w.awaitText(t, "hotel C", "completed")
+
+	// The device takes leave, comes back, hears Home Assistant, and is not any more where it was announced before.
+	d.shutDown(t)
+	d.settings = append(d.settings, "PLATE_RESORT_MQTT_DISCOVERY_PREFIX=homeassistant")
+	d.run(t)
+	d.watch.availability(t, "online")
+	announced := func(m message) bool { return strings.Contains(m.payload, d.topic("availability")) }
+	earlier.until(t, "config", "announcement", announced)
+	b.publish(t, "operator", "homeassistant/status", "online")
+	earlier.until(t, "config", "second announcement", announced)
+	old := b.oldAnnouncement(t, "earlier/"+own)
+	if !strings.Contains(old, "nothing") {
+		t.Errorf("there is an announcement under the earlier prefix: %s", old)
+	}
+
+	// A stop for a device that is away.
+	d.program.kill(t)
+	d.watch.availability(t, "offline")
+	b.publish(t, "operator", d.topic("stop/set"), "STOP")
+	d.run(t)
+	d.watch.status(t, "e_stop")
+
+	if n := b.process.count("Denied"); n > 0 {
+		t.Errorf("the broker has denied %d messages to those who may send them", n)
+	}
+}
+
+// oldAnnouncement is what is retained on a topic that only the device can read.
+func (b *secureBroker) oldAnnouncement(t *testing.T, topic string) string {
+	t.Helper()
+	p := start(t, "mosquitto_sub as lab", b.as("lab"), mosquittoSub, "-t", topic, "-t", "plate-resort/lab/availability", "-C", "1", "-F", "%t")
+	p.status(t)
+	if p.count(topic) == 0 {
+		return "nothing"
+	}
+	return p.output()
+}
+
+// Who has a password may do what the role says, and nothing else.
+func TestSecureRoles(t *testing.T) {
+	t.Parallel()
+	b := newSecureBroker(t)
+	d := b.device(t, brisk)
+	d.startServo(t)
+	d.run(t)
+	d.watch.availability(t, "online")
+	d.watch.status(t, "ready")
+	all := b.watch(t, "operator", "plate-resort/#", "homeassistant/#")
+	spy := start(t, "mosquitto_sub as other", b.as("other"), mosquittoSub, "-F", "spied %t",
+		"-t", "plate-resort/lab/+/set", "-t", "plate-resort/lab/#", "-t", "homeassistant/device/#", "-t", "#", "-t", "plate-resort/other/availability")
+	b.publish(t, "other", "plate-resort/other/availability", "online", "-r")
+	spy.awaitText(t, "spied plate-resort/other/availability")
+
+	// Each of them is taken from the sender, and goes nowhere.
+	for _, row := range []struct{ user, topic, payload string }{
+		{"other", "plate-resort/lab/state", "denied"},
+		{"other", "plate-resort/lab/availability", "denied"},
+		{"other", "plate-resort/lab/hotel/set", "denied"},
+		{"other", "plate-resort/lab/schedules/x/set", "denied"},
+		{"other", "plate-resort/other/hotel/set", "denied"}, // its own input
+		{"other", "homeassistant/device/plate_resort/lab/config", "denied"},
+		{"other", "homeassistant/status", "denied"},
+		{"viewer", "plate-resort/lab/hotel/set", "B"},
+		{"viewer", "plate-resort/lab/stop/set", "denied"},
+		{"viewer", "plate-resort/lab/schedules/x/set", "denied"},
+		{"viewer", "plate-resort/lab/state", "denied"},
+		{"viewer", "plate-resort/viewer/state", "denied"}, // as a device of that name
+		{"viewer", "homeassistant/status", "denied"},
+		{"operator", "plate-resort/lab/state", "denied"},
+		{"operator", "plate-resort/operator/state", "denied"},
+		{"alice", "plate-resort/alice/state", "denied"},
+		{"alice", "homeassistant/device/plate_resort/alice/config", "denied"},
+		{"operator", "homeassistant/device/plate_resort/lab/config", "denied"},
+	} {
+		n := b.process.count("Denied PUBLISH")
+		b.publish(t, row.user, row.topic, row.payload)
+		b.process.await(t, "denial of "+row.user+" on "+row.topic, 0, func(string) bool { return b.process.count("Denied PUBLISH") > n })
+	}
+	b.command(t, "viewer", 1, "send", "home", "--param", "id=viewer")
+
+	// More than the broker takes ends the connection, and the device goes on.
+	if out, err := b.tryPublish("operator", d.topic("hotel/set"), strings.Repeat("B", 2<<20)); err == nil {
+		t.Errorf("2 MiB are taken:\n%s", out)
+	}
+	b.process.awaitText(t, "oversize packet")
+	b.publish(t, "operator", d.topic("hotel/set"), strings.Repeat("B", 17<<10))
+	if op := d.watch.event(t); op.Error.Code != "payload_too_large" {
+		t.Errorf("17 KiB were answered with %+v", op)
+	}
+
+	// What is allowed comes after all that.
+	b.publish(t, "operator", d.topic("angle/set"), `{"angle": 10, "id": "last"}`)
+	d.watch.operation(t, "last", "completed")
+	b.publish(t, "other", "plate-resort/other/state", "last")
+	all.until(t, "state", "other's own state", func(m message) bool { return m.payload == "last" })
+	b.publish(t, "other", "plate-resort/other/availability", "offline", "-r")
+	spy.await(t, "second availability", 0, func(string) bool { return spy.count("spied plate-resort/other/availability") >= 2 })
+	if n := all.process.count("denied"); n > 0 {
+		t.Errorf("%d messages that were denied came through", n)
+	}
+	if events := d.watch.events(t, func(op operation) bool { return op.State == "queued" || op.State == "rejected" }); len(events) != 2 {
+		t.Errorf("the device has answered %+v, want the two answers to the operator", events)
+	}
+	if got, own := len(strings.Split(spy.output(), "\n")), spy.count("spied plate-resort/other/availability"); got != own {
+		t.Errorf("the device other has read what is not its own:\n%s", spy.output())
+	}
+}
+
+// A user who comes later, one who goes, and a new certificate need no restart of the broker.
+func TestSecureReload(t *testing.T) {
+	t.Parallel()
+	b := newSecureBroker(t)
+	b.setup(t, "operator", "late")
+	if out, err := b.tryPublish("late", "plate-resort/lab/hotel/set", "A"); err == nil {
+		t.Errorf("late is in before the broker knows:\n%s", out)
+	}
+	b.reload(t)
+	all := b.watch(t, "operator", "plate-resort/lab/#")
+	b.publish(t, "late", "plate-resort/lab/hotel/set", "A")
+	all.process.awaitText(t, "plate-resort/lab/hotel/set A")
+
+	b.setup(t, "copy", "late", b.path("users", "copy"))
+	b.setup(t, "remove", "late")
+	b.reload(t)
+	if out, err := b.tryPublish("copy", "plate-resort/lab/hotel/set", "B"); err == nil {
+		t.Errorf("late is in after the removal:\n%s", out)
+	}
+
+	before := readFile(t, b.path("broker.crt"))
+	b.setup(t, "broker")
+	if readFile(t, b.path("broker.crt")) == before {
+		t.Error("the certificate is the same")
+	}
+	b.reload(t)
+	b.publish(t, "operator", "plate-resort/lab/hotel/set", "C")
+	all.process.awaitText(t, "plate-resort/lab/hotel/set C")
+	if all.process.count("plate-resort/lab/hotel/set B") > 0 {
+		t.Error("late could send after the removal")
+	}
+	b.process.end(syscall.SIGTERM)
+}
