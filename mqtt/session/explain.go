@@ -157,9 +157,9 @@ func closed(o *paho.ClientOptions) string {
 	if !slices.ContainsFunc(o.Servers, func(u *url.URL) bool { return u.Scheme == "ssl" || u.Scheme == "wss" }) {
 		return what + "if it wants TLS at this port, " + brokerSetting + " must begin with ssl:// (wss:// for WebSockets)"
 	}
-	advice := "if it has no TLS at this port, " + brokerSetting + " must have another port, or begin with tcp://"
-	if len(o.TLSConfig.Certificates) == 0 {
-		advice += "; if it wants a client certificate, set " + certSetting + " and " + keySetting
+	advice := what + "if it has no TLS at this port, " + brokerSetting + " must have another port, or begin with tcp://; if it "
+	if len(o.TLSConfig.Certificates) > 0 {
+		return advice + "refuses the certificate in " + certSetting + ", its log says why"
 	}
-	return what + advice
+	return advice + "wants a client certificate, set " + certSetting + " and " + keySetting
 }

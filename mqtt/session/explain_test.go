@@ -117,13 +117,13 @@ func TestExplain(t *testing.T) {
 			keeps:  has(new(*net.OpError)),
 		},
 		"TLS to a port without, which closes": {
-			want:  []string{"closed the connection without an answer", "PLATE_RESORT_MQTT_BROKER must have another port, or begin with tcp://", "PLATE_RESORT_MQTT_CERT_FILE"},
+			want:  []string{"closed the connection without an answer", "PLATE_RESORT_MQTT_BROKER must have another port, or begin with tcp://; if it wants a client certificate, set PLATE_RESORT_MQTT_CERT_FILE"},
 			keeps: is(io.EOF),
 		},
 		"TLS with a certificate to a port without": {
 			own:      &good,
-			want:     []string{"begin with tcp://"},
-			nowanted: "CERT_FILE",
+			want:     []string{"begin with tcp://; if it refuses the certificate in PLATE_RESORT_MQTT_CERT_FILE, its log says why"},
+			nowanted: "wants",
 			keeps:    is(io.EOF),
 		},
 		"TLS to a port without, which answers": {
