@@ -25,9 +25,8 @@ const (
 	secureSubscribe = "plate-resort/" + subscribedUser + "/subscribed"
 )
 
-// prepareSecureBroker makes everything that the broker needs: for the devices lab and other, an operator and a
-// viewer, who have client certificates, too.
-func prepareSecureBroker(t *testing.T) *secureBroker {
+// emptySecureBroker makes a folder for it, and nothing else.
+func emptySecureBroker(t *testing.T) *secureBroker {
 	t.Helper()
 	// Mosquitto gives up root's rights, if it has them, and then must reach its files: t.TempDir is closed to others.
 	dir, err := os.MkdirTemp("", "plate-resort-secure-")
@@ -38,14 +37,21 @@ func prepareSecureBroker(t *testing.T) *secureBroker {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	b := &secureBroker{dir: dir, port: freePort(t)}
+	return &secureBroker{dir: dir, port: freePort(t)}
+}
+
+// prepareSecureBroker makes everything that the broker needs: for the devices lab and other, two operators and a
+// viewer, who have client certificates, too.
+func prepareSecureBroker(t *testing.T) *secureBroker {
+	t.Helper()
+	b := emptySecureBroker(t)
 	b.setup(t, "--port", b.port, "broker", "localhost")
 	b.setup(t, "--certificate", "device", "lab", "other", subscribedUser)
 	b.setup(t, "--certificate", "operator", "operator", "alice")
 	b.setup(t, "--certificate", "viewer", "viewer")
 	b.change(t, "listener "+b.port, "listener "+b.port+" localhost") // nobody else on this network
 	// The broker's log then has what the access control has denied.
-	conf := filepath.Join(dir, "mosquitto.conf")
+	conf := filepath.Join(b.dir, "mosquitto.conf")
 	writeFile(t, conf, readFile(t, conf)+"log_type all\n")
 	return b
 }
