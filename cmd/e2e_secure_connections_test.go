@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +31,7 @@ func TestSecureConnections(t *testing.T) {
 	})
 	expired.start(t)
 	plain := newBroker(t)
+	outdated := listenOldTLS(t, open)
 	old := filepath.Join(t.TempDir(), "old")
 	copyFile(t, strict.path("users", "lab", "client.key"), old+".key")
 	strict.age(t, old, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} })
@@ -65,6 +67,8 @@ func TestSecureConnections(t *testing.T) {
 			[]string{"the broker's certificate expired on 20", "renew it"}, "alert bad certificate"},
 		"broker with another name": {open, []string{"MQTT_BROKER=ssl://127.0.0.1:" + open.port},
 			[]string{"the broker's certificate is for localhost, not for 127.0.0.1: PLATE_RESORT_MQTT_BROKER"}, "alert bad certificate"},
+		"broker with TLS 1.1 only": {open, []string{"MQTT_BROKER=ssl://localhost:" + outdated},
+			[]string{"the broker speaks no TLS that is still safe: it must know 1.2 or 1.3"}, ""},
 		"plain TCP to the port for TLS": {open, []string{"MQTT_BROKER=tcp://localhost:" + open.port, "MQTT_CA_FILE=", "MQTT_CERT_FILE=", "MQTT_KEY_FILE="},
 			[]string{"PLATE_RESORT_MQTT_BROKER must begin with ssl://"}, "wrong version number"},
 		"TLS to a port without": {open, []string{"MQTT_BROKER=ssl://" + plain.address()},
@@ -122,6 +126,34 @@ func TestSecureConnections(t *testing.T) {
 			t.Errorf("mosquitto_pub %q succeeds: %s", options, out)
 		}
 	}
+}
+
+// listenOldTLS returns the port of what looks like the broker, with its certificate, and speaks an old TLS.
+func listenOldTLS(t *testing.T, b *secureBroker) (port string) {
+	t.Helper()
+	own, err := tls.LoadX509KeyPair(b.path("broker.crt"), b.path("broker.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	port = freePort(t)
+	l, err := tls.Listen("tcp", "localhost:"+port, &tls.Config{Certificates: []tls.Certificate{own}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				_, _ = io.Copy(io.Discard, conn)
+				conn.Close()
+			}()
+		}
+	}()
+	return port
 }
 
 // age makes a certificate of the broker's authority for the key of that name, which expired a minute ago.

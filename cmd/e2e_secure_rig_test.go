@@ -105,8 +105,6 @@ func (b *secureBroker) reload(t *testing.T) {
 	b.process.await(t, "reloading", 0, func(string) bool { return b.process.count("Reloading config") > n })
 }
 
-func (b *secureBroker) url() string { return "ssl://localhost:" + b.port }
-
 // path is that of a file of Plate Resort beside Mosquitto's configuration.
 func (b *secureBroker) path(elements ...string) string {
 	return filepath.Join(append([]string{b.dir, "plate-resort"}, elements...)...)

@@ -156,7 +156,7 @@ func TestSecureRoles(t *testing.T) {
 	}
 }
 
-// A user who comes later, one who goes, and a new certificate need no restart of the broker.
+// A user who comes later, one who goes, and a new certificate need no restart of the broker, and a restart loses nothing.
 func TestSecureReload(t *testing.T) {
 	t.Parallel()
 	b := newSecureBroker(t)
@@ -187,5 +187,12 @@ func TestSecureReload(t *testing.T) {
 	if all.process.count("plate-resort/lab/hotel/set B") > 0 {
 		t.Error("late could send after the removal")
 	}
-	b.process.end(syscall.SIGTERM)
+
+	// What is retained outlasts the broker.
+	b.publish(t, "lab", "plate-resort/lab/state", "kept", "-r")
+	if !b.process.end(syscall.SIGTERM) {
+		t.Fatal("the broker does not end")
+	}
+	b.start(t)
+	b.watch(t, "viewer", "plate-resort/lab/state").process.awaitText(t, "message 1 plate-resort/lab/state kept")
 }
