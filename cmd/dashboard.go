@@ -47,7 +47,7 @@ func newDashboard() *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "The dashboard is at %s\nCtrl-C ends it.\n", pageURL(listener.Addr()))
-			if othersRead(passwordFile) {
+			if password != "" && othersRead(passwordFile) {
 				p.warnings = append(p.warnings, "all users of this machine can read the file of --password-file: chmod o= "+passwordFile)
 			}
 			for _, warning := range p.warnings {

@@ -257,4 +257,11 @@ func TestSecureSettings(t *testing.T) {
 			t.Errorf("%s: there are %d warnings, want %d", path, n, want)
 		}
 	}
+	for path, want := range map[string]int{shared: 1, user("password"): 0, "": 0} {
+		p := start(t, "dashboard", b.settings(t, "operator"), plateResort, "dashboard", "--listen", "127.0.0.1:0", "--password-file", path)
+		p.awaitText(t, "no connection to the broker")
+		if n := p.count("all users of this machine can read"); n != want {
+			t.Errorf("the dashboard has %d warnings of the file %q, want %d", n, path, want)
+		}
+	}
 }
