@@ -45,9 +45,9 @@ func TestSecureConnections(t *testing.T) {
 		log    string // of the broker
 	}{
 		"wrong password": {open, []string{"MQTT_PASSWORD_FILE=" + wrong},
-			[]string{`the broker refused user name or password: PLATE_RESORT_MQTT_USERNAME is \"lab\"`, "PLATE_RESORT_MQTT_PASSWORD_FILE"}, "not authorised"},
+			[]string{"the broker refused user name or password: PLATE_RESORT_MQTT_USERNAME and PLATE_RESORT_MQTT_PASSWORD_FILE"}, "not authorised"},
 		"unknown user": {open, []string{"MQTT_USERNAME=nobody"},
-			[]string{"the broker refused user name or password", `is \"nobody\"`}, "not authorised"},
+			[]string{"the broker refused user name or password"}, "not authorised"},
 		"nobody": {open, []string{"MQTT_USERNAME=", "MQTT_PASSWORD_FILE="},
 			[]string{"the broker wants a user name and a password: set PLATE_RESORT_MQTT_USERNAME"}, "not authorised"},
 		"password without the certificate": {strict, []string{"MQTT_CERT_FILE=", "MQTT_KEY_FILE="},

@@ -85,8 +85,8 @@ func TestSecrets(t *testing.T) {
 					device.awaitText(t, "connected to the broker", "connection=commands")
 					page.awaitText(t, "connected to the broker")
 				default:
-					device.awaitText(t, "PLATE_RESORT_MQTT_PASSWORD_FILE must have the password of that user")
-					page.awaitText(t, "PLATE_RESORT_MQTT_PASSWORD_FILE must have the password of that user")
+					device.awaitText(t, "the broker refused user name or password")
+					page.awaitText(t, "the broker refused user name or password")
 				}
 				if !way.refused {
 					expectNoArgument(t, device, secret)

@@ -93,7 +93,7 @@ func advise(err error, o *paho.ClientOptions) string {
 		if o.Username == "" {
 			return "the broker wants a user name and a password: set " + userSetting + " and " + passwordSetting
 		}
-		return fmt.Sprintf("the broker refused user name or password: %s is %q, and %s must have the password of that user", userSetting, o.Username, passwordSetting)
+		return "the broker refused user name or password: " + userSetting + " and " + passwordSetting + " must be those of one of its users"
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return closed(o)
 	}
