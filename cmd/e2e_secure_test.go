@@ -13,11 +13,10 @@ import (
 func TestSecureBroker(t *testing.T) {
 	t.Parallel()
 	b := newSecureBroker(t)
-	for _, complaint := range []string{"Error", "Warning"} {
-		// Mosquitto says that of a rule without %u, which is meant to be so.
-		if n := b.process.count(complaint) - b.process.count("ACL pattern 'homeassistant/status' does not contain"); n > 0 {
-			t.Errorf("mosquitto printed %d lines with %s", n, complaint)
-		}
+	// Mosquitto warns of a rule without %u, which is meant to be so; newer ones warn root of files that are not his.
+	expected := b.process.count("ACL pattern 'homeassistant/status' does not contain") + b.process.count("Future versions")
+	if n := b.process.count("Error") + b.process.count("Warning"); n > expected {
+		t.Errorf("mosquitto has %d complaints of the configuration, want %d", n, expected)
 	}
 	d := b.device(t, brisk, "PLATE_RESORT_MQTT_DISCOVERY_PREFIX=earlier")
 	d.startServo(t)
