@@ -147,7 +147,7 @@ func (b *secureBroker) watch(t *testing.T, user string, topics ...string) *watch
 		args = append(args, "-t", topic)
 	}
 	w := &watch{start(t, "mosquitto_sub as "+user, b.as(user), mosquittoSub, args...), make(map[string]int)}
-	// All but devices may read it; they have their own availability instead.
+	// All but devices may read it.
 	w.process.awaitText(t, "message 1 "+secureSubscribe)
 	return w
 }
