@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -19,7 +18,8 @@ import (
 
 const (
 	connectTimeout = 5 * time.Second
-	writeTimeout   = 10 * time.Second
+	// writeTimeout is also how long paho keeps who publishes or subscribes at the moment at which the connection ends.
+	writeTimeout = 3 * time.Second
 	// retryInterval is the time between two attempts to connect.
 	retryInterval = time.Second
 	// subscribeTimeout bounds the wait for the broker's answer to a subscription.
@@ -130,11 +130,7 @@ func (c *Connection) once(ctx context.Context, up func(broker *url.URL)) error {
 		return ctx.Err()
 	}
 	if err := token.Error(); err != nil {
-		var network *net.OpError
-		if errors.As(err, &network) { // without what paho writes before it
-			return network
-		}
-		return err
+		return explain(err, options)
 	}
 	defer client.Disconnect(uint(disconnectTimeout.Milliseconds()))
 	entered := false
