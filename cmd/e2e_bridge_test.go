@@ -60,6 +60,7 @@ func TestBridge(t *testing.T) {
 	d.watch.availability(t, "online")
 
 	first.process.kill(t)
+	d.watch.availability(t, "online")
 	second.awaitConnections(t)
 	d.do(t, "home", `{"id": "home"}`, "home")
 	first.start(t)
