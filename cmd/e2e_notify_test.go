@@ -54,7 +54,7 @@ func TestSystemdHearsOfTheDevice(t *testing.T) {
 		t.Error("it is ready before the core has answered")
 	}
 	d.startServo(t)
-	await("STATUS=Ready at 0°")
+	await("STATUS=Ready at 0.00°")
 	d.send(t, "hotel", "B")
 	await("STATUS=Ready at hotel B")
 	d.send(t, "stop", "STOP")
