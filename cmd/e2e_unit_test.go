@@ -96,7 +96,7 @@ func TestTheUnitAllowsWhatTheProgramCalls(t *testing.T) {
 	d := prepareDevice(t, newBroker(t), brisk)
 	d.settings = append(d.settings, "PLATE_RESORT_MQTT_BROKER=tcp://localhost:"+d.broker.port)
 	d.startServo(t)
-	// With -D it is strace that is the child.
+	// With -D the program is the child of the test, not of strace.
 	d.program = start(t, "run", d.settings, strace, "-D", "-f", "-c", "-o", counts, program, "run")
 	d.watch.status(t, "ready")
 	d.do(t, "hotel", `{"hotel": "B", "id": "move"}`, "move")
