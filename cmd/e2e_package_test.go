@@ -97,7 +97,30 @@ func TestPackage(t *testing.T) {
 	}
 	const settings, unit = "/etc/plate-resort/plate-resort.env", "/usr/lib/systemd/system/plate-resort.service"
 
+	// Of systemd there is only who listens to what the package wants of it.
+	const systemctl = "#!/bin/sh\necho \"$@\" >>/root/systemctl\n[ $2 != is-enabled ] || echo enabled\n"
+	if err := os.WriteFile(debian.path("usr/bin/systemctl"), []byte(systemctl), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	debian.run(t, "mkdir", "-p", "/run/systemd/system")
+	expect := func(when string, want ...string) {
+		t.Helper()
+		var got []string
+		for line := range strings.Lines(debian.run(t, "cat", "/root/systemctl")) {
+			for _, action := range []string{"preset", "start", "restart", "try-restart", "stop"} {
+				if slices.Contains(strings.Fields(line), action) {
+					got = append(got, action)
+				}
+			}
+		}
+		debian.run(t, "rm", "/root/systemctl")
+		if !slices.Equal(got, want) {
+			t.Errorf("%s, the service is to %q, want %q", when, got, want)
+		}
+	}
+
 	said := install("1.2.0")
+	expect("installed", "preset", "try-restart") // which enables it, unless somebody has told systemd otherwise
 	for _, text := range []string{"does not run yet", "sudo nano " + settings, "sudo systemctl start plate-resort"} {
 		if !strings.Contains(said, text) {
 			t.Errorf("at its installation it does not say %q:\n%s", text, said)
@@ -108,13 +131,12 @@ func TestPackage(t *testing.T) {
 		settings:                "-rw-r----- root plate-resort",
 		"/etc/plate-resort":     "drwxr-xr-x root root",
 		unit:                    "-rw-r--r-- root root",
-		"/usr/lib/udev/rules.d/70-plate-resort.rules":                      "-rw-r--r-- root root",
-		"/usr/share/bash-completion/completions/plate-resort":              "-rw-r--r-- root root",
-		"/usr/share/zsh/vendor-completions/_plate-resort":                  "-rw-r--r-- root root",
-		"/usr/share/fish/vendor_completions.d/plate-resort.fish":           "-rw-r--r-- root root",
-		"/usr/share/doc/plate-resort/copyright":                            "-rw-r--r-- root root",
-		"/usr/share/doc/plate-resort/licenses":                             "-rw-r--r-- root root",
-		"/etc/systemd/system/multi-user.target.wants/plate-resort.service": "lrwxrwxrwx root root", // it is enabled
+		"/usr/lib/udev/rules.d/70-plate-resort.rules":            "-rw-r--r-- root root",
+		"/usr/share/bash-completion/completions/plate-resort":    "-rw-r--r-- root root",
+		"/usr/share/zsh/vendor-completions/_plate-resort":        "-rw-r--r-- root root",
+		"/usr/share/fish/vendor_completions.d/plate-resort.fish": "-rw-r--r-- root root",
+		"/usr/share/doc/plate-resort/copyright":                  "-rw-r--r-- root root",
+		"/usr/share/doc/plate-resort/licenses":                   "-rw-r--r-- root root",
 	} {
 		debian.has(t, name, want)
 	}
@@ -143,6 +165,7 @@ func TestPackage(t *testing.T) {
 	if said := install("1.10.0"); strings.Contains(said, "does not run yet") {
 		t.Error("an upgrade says what an installation has to say")
 	}
+	expect("upgraded", "restart")
 	if got := debian.run(t, "plate-resort", "--version"); got != "plate-resort version 1.10.0\n" {
 		t.Errorf("after the upgrade it says that it is %q", got)
 	}
@@ -158,6 +181,7 @@ func TestPackage(t *testing.T) {
 	s.end(t)
 
 	debian.run(t, "apt-get", "remove", "-y", "plate-resort")
+	expect("removed", "stop")
 	for _, name := range []string{"/usr/bin/plate-resort", unit} {
 		if _, err := os.Lstat(debian.path(name)); !os.IsNotExist(err) {
 			t.Errorf("%s is there when the package is removed", name)
@@ -171,7 +195,9 @@ func TestPackage(t *testing.T) {
 	if said := install("1.10.0"); strings.Contains(said, "does not run yet") { // its settings are still there
 		t.Error("installed again with settings, it asks for them")
 	}
+	expect("installed again", "restart")
 	debian.run(t, "apt-get", "purge", "-y", "plate-resort")
+	expect("purged", "stop")
 	debian.run(t, "sh", "-c", "rm -r /root/plate-resort_*.deb /dev/plate-resort /run/plate-resort") // of this test
 	if after := debian.find(t); !slices.Equal(before, after) {
 		t.Errorf("when the package is purged, there are still %q, and were %q before it came", after, before)

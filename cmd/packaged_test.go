@@ -3,8 +3,12 @@ package cmd
 import (
 	"bufio"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -63,5 +67,49 @@ func TestPackagedSettings(t *testing.T) {
 		if shown, found := shows[name]; found && shown != values.Field(i).String() {
 			t.Errorf("%s=%s is shown as the default, which is %q", name, shown, values.Field(i))
 		}
+	}
+}
+
+// The udev rule counts the adapters of which it names the only one.
+func TestPackagedRuleCountsAdapters(t *testing.T) {
+	rules, err := os.ReadFile("../deploy/70-plate-resort.rules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := regexp.MustCompile(`PROGRAM=="/bin/sh -c '(.*)'", RESULT=="1", SYMLINK`).FindSubmatch(rules)
+	if program == nil {
+		t.Fatal("no rule counts")
+	}
+	const drivers = "/sys/bus/usb-serial/drivers"
+	for _, adapters := range []string{"ttyUSB0", "ttyUSB3", "ttyUSB0 ttyUSB1", "ttyUSB1 ttyUSB2 ttyUSB10"} {
+		dir := t.TempDir()
+		names := strings.Fields(adapters)
+		for _, name := range append(names, "bind", "module") {
+			if err := os.MkdirAll(filepath.Join(dir, "ftdi_sio", name), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// udev makes $ of $$.
+		script := strings.NewReplacer("$$", "$", drivers, dir).Replace(string(program[1]))
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", script).Output()
+		if got := strings.TrimSpace(string(out)); err != nil || got != strconv.Itoa(len(names)) {
+			t.Errorf("of the adapters %s it counts %q (%v)", adapters, got, err)
+		}
+	}
+}
+
+// What the README has for those without the package, the package has.
+func TestPackagedRuleLowersTheLatency(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := os.ReadFile("../deploy/70-plate-resort.rules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule := regexp.MustCompile("`(ACTION==.*latency_timer.*)`").FindSubmatch(readme)
+	if rule == nil || !strings.Contains(string(rules), "\n"+string(rule[1])+"\n") {
+		t.Errorf("the package does not have the README's rule %q", rule)
 	}
 }
