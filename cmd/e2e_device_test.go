@@ -63,10 +63,12 @@ func (d *device) rewatch(t *testing.T, more ...string) {
 	d.watch = d.broker.watch(t, topics...)
 }
 
-// startServo starts the simulated servo, at 0°.
-func (d *device) startServo(t *testing.T) {
+// startServo starts the simulated servo, at 0°. A real one has a processor of its own: as far as this user may say so, it
+// goes before what else runs here, and answers in time.
+func (d *device) startServo(t *testing.T, more ...string) {
 	t.Helper()
-	d.servo = start(t, "simulate", nil, plateResort, "simulate", "--link", d.terminal)
+	args := append([]string{"-n", "-20", plateResort, "simulate", "--link", d.terminal}, more...)
+	d.servo = start(t, "simulate", nil, "nice", args...)
 	d.servo.awaitText(t, "is on "+d.terminal)
 }
 

@@ -225,8 +225,7 @@ func (n *nodeRED) awaitPanel(t *testing.T, texts ...string) {
 func TestNodeREDWithAFault(t *testing.T) {
 	t.Parallel()
 	d := prepareDevice(t, newBroker(t), brisk, "PLATE_RESORT_RETRIES=0", "PLATE_RESORT_MOVE_TIMEOUT=2s", "PLATE_RESORT_PRECISE_STAGE1_TIMEOUT=2s")
-	d.servo = start(t, "simulate", nil, plateResort, "simulate", "--link", d.terminal, "--fault", "jam")
-	d.servo.awaitText(t, "is on "+d.terminal)
+	d.startServo(t, "--fault", "jam")
 	d.run(t)
 	d.watch.status(t, "ready")
 	d.watch.availability(t, "online")

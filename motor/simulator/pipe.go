@@ -59,7 +59,7 @@ func (p *Port) Read(b []byte) (int, error) {
 	timeout := p.timeout
 	p.mu.Unlock()
 	var expired <-chan time.Time
-	if timeout != NoTimeout {
+	if timeout > 0 {
 		timer := time.NewTimer(timeout)
 		defer timer.Stop()
 		expired = timer.C
@@ -68,7 +68,7 @@ func (p *Port) Read(b []byte) (int, error) {
 		if err := p.err(); err != nil {
 			return 0, err
 		}
-		if n := p.take(b); n > 0 || len(b) == 0 {
+		if n := p.take(b); n > 0 || len(b) == 0 || timeout == 0 {
 			return n, nil
 		}
 		select {
@@ -97,7 +97,7 @@ func (p *Port) Close() error {
 	return nil
 }
 
-// SetReadTimeout sets how long later calls of Read wait for a byte: [NoTimeout] is forever, as at first.
+// SetReadTimeout sets how long later calls of Read wait for a byte: [NoTimeout] is forever, as at first; 0 is not at all.
 func (p *Port) SetReadTimeout(timeout time.Duration) error {
 	if timeout < 0 && timeout != NoTimeout {
 		return errors.New("simulator: negative read timeout")
