@@ -91,6 +91,8 @@ func TestDockerfile(t *testing.T) {
 // buildStage does the instructions of the first stage, and returns the root directory they have worked in.
 func buildStage(t *testing.T, instructions []instruction, arch string) (root string) {
 	t.Helper()
+	compiling.Lock()
+	defer compiling.Unlock()
 	root = t.TempDir()
 	sources := copySources(t)
 	workdir := "/"

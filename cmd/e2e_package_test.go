@@ -12,9 +12,13 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
+
+// compiling is for one test at a time: what it has compiled, the next one finds in Go's cache.
+var compiling sync.Mutex
 
 // makePackages makes packages in a copy of the repository, and returns the directory that they are in.
 func makePackages(t *testing.T, environment []string, umask, version string, architectures ...string) string {
@@ -24,6 +28,8 @@ func makePackages(t *testing.T, environment []string, umask, version string, arc
 	c.Args = append(c.Args, architectures...)
 	c.Dir = dir
 	c.Env = append(cleanEnvironment(), append(environment, "SOURCE_DATE_EPOCH=1795000000", "VERSION="+version)...)
+	compiling.Lock()
+	defer compiling.Unlock()
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("deploy/packages.sh: %v\n%s", err, out)
 	}

@@ -32,7 +32,7 @@ func unitSettings(t *testing.T, name string) (values []string) {
 	return values
 }
 
-// run runs a program to its end, which must be a good one, and returns what it prints.
+// runTool runs a program to its end, which must be a good one, and returns what it prints.
 func runTool(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	path, err := lookTool(name)
@@ -90,9 +90,7 @@ func TestTheUnitAllowsWhatTheProgramCalls(t *testing.T) {
 	if err != nil {
 		t.Fatalf("this test needs strace, which make test installs: %v", err)
 	}
-	dir := t.TempDir()
-	program, counts := filepath.Join(dir, "plate-resort"), filepath.Join(dir, "counts")
-	runTool(t, "go", "build", "-buildvcs=false", "-o", program, "..") // the race detector has calls of its own
+	program, counts := buildPlain(t), filepath.Join(t.TempDir(), "counts")
 	d := prepareDevice(t, newBroker(t), brisk)
 	d.settings = append(d.settings, "PLATE_RESORT_MQTT_BROKER=tcp://localhost:"+d.broker.port)
 	d.startServo(t)
@@ -136,6 +134,16 @@ func TestTheUnitAllowsWhatTheProgramCalls(t *testing.T) {
 	if allowed["mount"] || allowed["ptrace"] || allowed["setuid"] {
 		t.Error("the filter allows too much")
 	}
+}
+
+// buildPlain builds the program as the package has it: the race detector makes calls of its own.
+func buildPlain(t *testing.T) (program string) {
+	t.Helper()
+	compiling.Lock()
+	defer compiling.Unlock()
+	program = filepath.Join(t.TempDir(), "plate-resort")
+	runTool(t, "env", "CGO_ENABLED=0", "go", "build", "-trimpath", "-buildvcs=false", "-o", program, "..")
+	return program
 }
 
 // systemCalls returns those of a set, and of the sets in it.

@@ -17,7 +17,7 @@ build=dist/build
 rm -rf "$build"
 mkdir -p "$build"
 
-go build -o "$build/plate-resort" .
+go build -trimpath -o "$build/plate-resort" .
 for shell in bash zsh fish; do
 	"$build/plate-resort" completion "$shell" >"$build/plate-resort.$shell"
 done
