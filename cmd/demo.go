@@ -45,6 +45,9 @@ func newDemo() *cobra.Command {
 }
 
 func demo(ctx context.Context, out io.Writer, mqttListen, httpListen string, devices int) error {
+	if at, err := net.ResolveTCPAddr("tcp", mqttListen); err == nil && !at.IP.IsLoopback() {
+		return usageError{fmt.Errorf("other machines reach %s, and the demo's broker lets everybody in: it is for this machine only, such as 127.0.0.1:1883", mqttListen)}
+	}
 	s, err := loadSettings(func(env *environment) {
 		env.DeviceID = "demo"
 		env.MQTTBroker, env.MQTTUsername, env.MQTTPassword, env.MQTTPasswordFile = "tcp://"+mqttListen, "", "", ""

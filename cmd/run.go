@@ -145,6 +145,9 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, op
 	}, d, planner)
 
 	log.Info("plate-resort is starting", "brokers", s.broker.URLs, "port", s.port)
+	for _, warning := range s.warnings {
+		log.Warn(warning)
+	}
 	defer start(m.Run)()
 	// The scheduler ends together with the device, which halts at once and then waits for the answers to the
 	// schedules that were set: they are stored by then, or were not taken.

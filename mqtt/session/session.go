@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 	"time"
 
@@ -115,11 +114,7 @@ func (c *Connection) once(ctx context.Context, up func()) error {
 		return ctx.Err()
 	}
 	if err := token.Error(); err != nil {
-		var network *net.OpError
-		if errors.As(err, &network) { // without what paho writes before it
-			return network
-		}
-		return err
+		return explain(err, options)
 	}
 	defer client.Disconnect(uint(disconnectTimeout.Milliseconds()))
 	err := c.Session(sessionCtx, client, token.SessionPresent(), up)
