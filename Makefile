@@ -10,6 +10,10 @@ help: ## list the targets
 build: ## build ./plate-resort, statically linked
 	CGO_ENABLED=0 go build -trimpath -o plate-resort .
 
+.PHONY: packages
+packages: ## make dist/plate-resort_VERSION_ARCH.deb for arm64, armhf and amd64; VERSION=1.2.0 or that of git
+	@deploy/packages.sh
+
 .PHONY: demo
 demo: ## run a simulated device, a broker and the dashboard on this machine
 	go run . demo

@@ -34,6 +34,9 @@ func newRun() *cobra.Command {
 				return usageError{errors.New("PLATE_RESORT_STATE_DIR is not set, and there is no home directory to keep the state in")}
 			}
 			openStore := func(log *slog.Logger) (store, error) { return journal.Open(s.stateDir, log) }
+			if s.port == simulatedPort {
+				return serveSimulated(c.Context(), s, noPTY, openStore)
+			}
 			return serve(c.Context(), s, motor.Serial, openStore, false)
 		},
 	}
@@ -149,6 +152,7 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, op
 	// The scheduler ends together with the device, which halts at once and then waits for the answers to the
 	// schedules that were set: they are stored by then, or were not taken.
 	defer start(func(context.Context) error { return planner.Run(ctx) })()
+	defer start(func(own context.Context) error { return notify(own, ctx.Done(), d, log) })()
 	return d.Run(ctx, start(link.Run))
 }
 
@@ -168,8 +172,14 @@ func start(run func(context.Context) error) (stop func()) {
 	}
 }
 
-// version is that of the module, as the Go tools have stamped it into the program.
+// stamped is the version that a build gives to the program with -ldflags=-X, if any.
+var stamped string
+
+// version is that of the build or else of the module, as the Go tools have stamped it into the program.
 func version() string {
+	if stamped != "" {
+		return stamped
+	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
 	}
