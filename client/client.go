@@ -96,6 +96,7 @@ func Start(config Config) *Client {
 	id := "plate-resort-client-" + ulid.Make().String()
 	connection := session.Connection{
 		Log:     config.Log,
+		Place:   new(session.Place),
 		Ready:   func(context.Context) {},
 		Options: func() *paho.ClientOptions { return c.options(id) },
 		Session: c.serve,
@@ -143,7 +144,7 @@ func (c *Client) options(id string) *paho.ClientOptions {
 }
 
 // serve is one session: it subscribes, and lasts until the connection ends.
-func (c *Client) serve(ctx context.Context, client paho.Client, _ bool, up func()) error {
+func (c *Client) serve(ctx context.Context, client paho.Client, _ bool, up func() error) error {
 	c.mu.Lock()
 	clear(c.latest) // the broker tells all of it again
 	c.mqtt = client
@@ -153,7 +154,9 @@ func (c *Client) serve(ctx context.Context, client paho.Client, _ bool, up func(
 	if err := session.Subscribe(ctx, client, c.received, c.filters()...); err != nil {
 		return err
 	}
-	up()
+	if err := up(); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	c.subscribed()
 	c.mu.Unlock()

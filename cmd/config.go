@@ -29,7 +29,10 @@ func newConfig() *cobra.Command {
 			if err := table.Flush(); err != nil {
 				return err
 			}
-			_, err = env.settings()
+			s, err := env.settings()
+			for _, warning := range s.warnings {
+				fmt.Fprintln(c.ErrOrStderr(), "warning:", warning)
+			}
 			return err
 		},
 	}

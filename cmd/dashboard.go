@@ -47,6 +47,12 @@ func newDashboard() *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "The dashboard is at %s\nCtrl-C ends it.\n", pageURL(listener.Addr()))
+			if password != "" && othersRead(passwordFile) {
+				p.warnings = append(p.warnings, "all users of this machine can read the file of --password-file: chmod o= "+passwordFile)
+			}
+			for _, warning := range p.warnings {
+				all.Log.Warn(warning)
+			}
 			devices := client.Start(all)
 			defer devices.Close()
 			return dashboard.New(dashboard.Config{Client: devices, Password: password, Version: version(), Log: all.Log}).

@@ -5,18 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/plate-resort/plate-resort/client"
 	"github.com/plate-resort/plate-resort/dashboard"
-	"github.com/plate-resort/plate-resort/motor"
 	"github.com/plate-resort/plate-resort/motor/simulator"
 	"github.com/plate-resort/plate-resort/mqtt/broker"
 )
@@ -48,11 +45,14 @@ func newDemo() *cobra.Command {
 }
 
 func demo(ctx context.Context, out io.Writer, mqttListen, httpListen string, devices int) error {
+	if at, err := net.ResolveTCPAddr("tcp", mqttListen); err == nil && !at.IP.IsLoopback() {
+		return usageError{fmt.Errorf("other machines reach %s, and the demo's broker lets everybody in: it is for this machine only, such as 127.0.0.1:1883", mqttListen)}
+	}
 	s, err := loadSettings(func(env *environment) {
 		env.DeviceID = "demo"
 		env.MQTTBroker, env.MQTTUsername, env.MQTTPassword, env.MQTTPasswordFile = "tcp://"+mqttListen, "", "", ""
 		env.MQTTCaFile, env.MQTTCertFile, env.MQTTKeyFile = "", "", ""
-		env.MotorPort, env.MotorBaud, env.MotorID = "simulated", "57600", "1"
+		env.MotorPort, env.MotorBaud, env.MotorID = simulatedPort, "57600", "1"
 		env.StateDir, env.ResumeWindow = "", "0"
 	})
 	if err != nil {
@@ -85,48 +85,14 @@ func demo(ctx context.Context, out io.Writer, mqttListen, httpListen string, dev
 
 	parts := []func(context.Context) error{
 		func(ctx context.Context) error { return page.Serve(ctx, listener) },
-		func(ctx context.Context) error { return serveSimulated(ctx, s, simulator.OpenPTY) },
+		func(ctx context.Context) error { return serveSimulated(ctx, s, simulator.OpenPTY, forget) },
 	}
 	for n := 2; n <= devices; n++ {
 		another := s
 		another.deviceID = fmt.Sprintf("%s-%d", s.deviceID, n)
-		parts = append(parts, func(ctx context.Context) error { return serveSimulated(ctx, another, noPTY) })
+		parts = append(parts, func(ctx context.Context) error { return serveSimulated(ctx, another, noPTY, forget) })
 	}
 	return together(ctx, parts)
-}
-
-// noPTY is for one device among many: the system has only so many pseudo-terminals, and threads to wait for them.
-func noPTY(string) (*simulator.PTY, error) { return nil, errors.ErrUnsupported }
-
-// serveSimulated runs one device with a servo of its own, behind a pseudo-terminal or, where there is none, on lines in
-// memory.
-func serveSimulated(ctx context.Context, s settings, openPTY func(link string) (*simulator.PTY, error)) error {
-	servo := simulator.New(simulator.Config{})
-	var open func(*slog.Logger) openFunc
-	switch line, err := openPTY(""); {
-	case err == nil:
-		s.port = line.Path()
-		open = motor.Serial
-		defer start(func(ctx context.Context) error { return servo.Serve(ctx, line) })()
-	case errors.Is(err, errors.ErrUnsupported):
-		var lines sync.WaitGroup // each ends when the motor closes its end
-		defer lines.Wait()
-		open = func(*slog.Logger) openFunc {
-			return func(string, int) (motor.Port, error) {
-				host, line := simulator.Pipe()
-				lines.Go(func() { _ = servo.Serve(context.Background(), line) })
-				return host, nil
-			}
-		}
-	default:
-		return err
-	}
-	return serve(ctx, s, world{
-		port:      open,
-		store:     func(*slog.Logger) (store, error) { return new(forgetful), nil },
-		now:       time.Now,
-		simulated: true,
-	})
 }
 
 // together runs all parts until ctx ends or one fails, and returns when all have ended.

@@ -109,6 +109,19 @@ func TestDemo(t *testing.T) {
 	}
 }
 
+// The demo's broker and its page have no password.
+func TestDemoIsForThisMachine(t *testing.T) {
+	t.Parallel()
+	for flag, other := range map[string]string{"--mqtt-listen": "--http-listen", "--http-listen": "--mqtt-listen"} {
+		for _, address := range []string{"0.0.0.0:0", ":0", "[::]:0"} {
+			p := start(t, "demo", nil, plateResort, "demo", flag, address, other, "127.0.0.1:0")
+			if status := p.status(t); status != 2 || p.count("other machines reach ", address) != 1 {
+				t.Errorf("demo %s %s ended with status %d, want 2, and says why", flag, address, status)
+			}
+		}
+	}
+}
+
 func TestDemoPortTaken(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")

@@ -1,12 +1,9 @@
 package cmd
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"math"
-	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -16,22 +13,22 @@ import (
 
 	"github.com/plate-resort/plate-resort/device"
 	"github.com/plate-resort/plate-resort/mqtt"
-	"github.com/plate-resort/plate-resort/mqtt/session"
 )
 
 // A parser makes values of the settings' texts and collects what is wrong with them.
 type parser struct {
-	faults []error
+	faults   []error
+	warnings []string // about what works, and is not safe
 }
 
 func (p *parser) fault(name, value, want string) {
 	p.faults = append(p.faults, fmt.Errorf("%s_%s is %q; it must be %s", settingsPrefix, name, hideUser(value), want))
 }
 
-var user = regexp.MustCompile(`//[^,]*@`)
+var user = regexp.MustCompile(`(?s)(\w+://)?.*@`)
 
-// hideUser takes user name and password out of the URLs in a text.
-func hideUser(text string) string { return user.ReplaceAllString(text, "//(hidden)@") }
+// hideUser takes user name and password out of the URLs in a text, also of those that are not well-formed.
+func hideUser(text string) string { return user.ReplaceAllString(text, "${1}(hidden)@") }
 
 func (p *parser) match(name, value string, pattern *regexp.Regexp, want string) string {
 	if !pattern.MatchString(value) {
@@ -93,84 +90,6 @@ func (p *parser) deviceID(e environment) string {
 
 func (p *parser) baseTopic(e environment) string {
 	return p.match("MQTT_BASE_TOPIC", e.MQTTBaseTopic, baseTopicPattern, "levels separated by /, without +, # and spaces")
-}
-
-// broker takes the settings that say how to reach the broker, and as whom.
-func (p *parser) broker(e environment) session.Broker {
-	b := session.Broker{
-		URLs:      p.brokers("MQTT_BROKER", e.MQTTBroker),
-		Username:  e.MQTTUsername,
-		Password:  p.password(e.MQTTPassword, e.MQTTPasswordFile),
-		TLS:       p.tls(e.MQTTCaFile, e.MQTTCertFile, e.MQTTKeyFile),
-		Keepalive: p.duration("MQTT_KEEPALIVE", e.MQTTKeepalive, time.Second, time.Hour),
-	}
-	if b.Username == "" && (b.Password != "" || e.MQTTPasswordFile != "") {
-		p.fault("MQTT_USERNAME", "", "set, as there is a password")
-	}
-	return b
-}
-
-func (p *parser) brokers(name, value string) []string {
-	var brokers []string
-	for _, broker := range strings.Split(value, ",") {
-		broker = strings.TrimSpace(broker)
-		u, err := url.Parse(broker)
-		if err != nil || u.Hostname() == "" || !slices.Contains([]string{"tcp", "ssl", "ws", "wss"}, u.Scheme) {
-			p.fault(name, value, "a URL or several with commas between them, tcp, ssl, ws or wss, such as tcp://broker.lab:1883")
-			return nil
-		}
-		if u.User != nil {
-			p.faults = append(p.faults, fmt.Errorf("%s_%s holds a user name; give it in %[1]s_MQTT_USERNAME and %[1]s_MQTT_PASSWORD_FILE", settingsPrefix, name))
-			return nil
-		}
-		brokers = append(brokers, broker)
-	}
-	return brokers
-}
-
-// password takes the password from the setting or, without the line's end, from the file.
-func (p *parser) password(password, file string) string {
-	switch {
-	case file == "":
-		return password
-	case password != "":
-		p.faults = append(p.faults, fmt.Errorf("%s_MQTT_PASSWORD and %[1]s_MQTT_PASSWORD_FILE are both set; set one of them", settingsPrefix))
-		return ""
-	}
-	content, err := os.ReadFile(file)
-	if err != nil {
-		p.faults = append(p.faults, fmt.Errorf("%s_MQTT_PASSWORD_FILE cannot be read: %w", settingsPrefix, err))
-		return ""
-	}
-	return strings.TrimRight(string(content), "\r\n")
-}
-
-// tls makes the settings of an encrypted connection: the authorities that the broker's certificate may
-// come from, the system's if there is no file, and the certificate that the device shows, if any.
-func (p *parser) tls(caFile, certFile, keyFile string) *tls.Config {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if caFile != "" {
-		pem, err := os.ReadFile(caFile)
-		config.RootCAs = x509.NewCertPool()
-		switch {
-		case err != nil:
-			p.faults = append(p.faults, fmt.Errorf("%s_MQTT_CA_FILE cannot be read: %w", settingsPrefix, err))
-		case !config.RootCAs.AppendCertsFromPEM(pem):
-			p.fault("MQTT_CA_FILE", caFile, "a file with certificates in PEM format")
-		}
-	}
-	switch {
-	case certFile == "" && keyFile == "":
-	case certFile == "" || keyFile == "":
-		p.faults = append(p.faults, fmt.Errorf("%s_MQTT_CERT_FILE and %[1]s_MQTT_KEY_FILE go together; one of them is not set", settingsPrefix))
-	default:
-		certificate, err := tls.LoadX509KeyPair(certFile, keyFile)
-		if err != nil {
-			p.faults = append(p.faults, fmt.Errorf("%s_MQTT_CERT_FILE and %[1]s_MQTT_KEY_FILE cannot be used: %w", settingsPrefix, err))
-		}
-		config.Certificates = []tls.Certificate{certificate}
-	}
-	return config
 }
 
 // precise takes the settings of precise moves, which have the names that they have in a command.

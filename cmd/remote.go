@@ -145,8 +145,11 @@ func (r *remote) problem(err error) error { return advise(fmt.Errorf("device %s 
 
 // advise adds to an error what is to be done about it.
 func advise(err error) error {
-	if errors.Is(err, client.ErrUnknown) {
+	switch {
+	case errors.Is(err, client.ErrUnknown):
 		return fmt.Errorf("%w; it knows those that `plate-resort devices` lists, and --device says which is meant", err)
+	case errors.Is(err, client.ErrUnanswered) && !errors.Is(err, context.Canceled):
+		return fmt.Errorf("%w, unless the broker's access control keeps this user from commanding it", err)
 	}
 	return err
 }

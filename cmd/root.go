@@ -50,6 +50,7 @@ func Execute() int {
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:                        "plate-resort",
+		Version:                    version(),
 		SuggestionsMinimumDistance: 2,
 		Short:                      "Turns a carousel of microplate hotels on command of an MQTT broker",
 		Args:                       noSubcommand,

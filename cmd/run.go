@@ -33,11 +33,11 @@ func newRun() *cobra.Command {
 			if s.stateDir == "" {
 				return usageError{errors.New("PLATE_RESORT_STATE_DIR is not set, and there is no home directory to keep the state in")}
 			}
-			return serve(c.Context(), s, world{
-				port:  motor.Serial,
-				store: func(log *slog.Logger) (store, error) { return journal.Open(s.stateDir, log) },
-				now:   time.Now,
-			})
+			openStore := func(log *slog.Logger) (store, error) { return journal.Open(s.stateDir, log) }
+			if s.port == simulatedPort {
+				return serveSimulated(c.Context(), s, noPTY, openStore)
+			}
+			return serve(c.Context(), s, world{port: motor.Serial, store: openStore, now: time.Now})
 		},
 	}
 }
@@ -153,10 +153,14 @@ func serve(ctx context.Context, s settings, w world) error {
 	}, d, planner)
 
 	log.Info("plate-resort is starting", "brokers", s.broker.URLs, "port", s.port)
+	for _, warning := range s.warnings {
+		log.Warn(warning)
+	}
 	defer start(m.Run)()
 	// The scheduler ends together with the device, which halts at once and then waits for the answers to the
 	// schedules that were set: they are stored by then, or were not taken.
 	defer start(func(context.Context) error { return planner.Run(ctx) })()
+	defer start(func(own context.Context) error { return notify(own, ctx.Done(), d, log) })()
 	return d.Run(ctx, start(link.Run))
 }
 
@@ -176,8 +180,14 @@ func start(run func(context.Context) error) (stop func()) {
 	}
 }
 
-// version is that of the module, as the Go tools have stamped it into the program.
+// stamped is the version that a build gives to the program with -ldflags=-X, if any.
+var stamped string
+
+// version is that of the build or else of the module, as the Go tools have stamped it into the program.
 func version() string {
+	if stamped != "" {
+		return stamped
+	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
 	}

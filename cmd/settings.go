@@ -96,6 +96,7 @@ type settings struct {
 	deviceID string
 	stateDir string // of this device; "" when nothing says where it could be
 	log      slog.Handler
+	warnings []string // about the settings
 
 	broker       session.Broker
 	baseTopic    string
@@ -217,6 +218,7 @@ func (e environment) parse() (settings, []error) {
 		p.fault("MOTOR_BAUD", e.MotorBaud, fmt.Sprintf("one of %v", dynamixel.Bauds))
 	}
 	s.carousel = p.carousel(e)
+	s.warnings = p.warnings
 	return s, p.faults
 }
 

@@ -66,6 +66,7 @@ type Device struct {
 	window     time.Duration // of resuming
 
 	inbox    *inbox
+	asked    chan struct{} // by Alive
 	finished chan outcome
 	retries  chan *task
 	ended    chan struct{} // closed when Run has ended
@@ -142,6 +143,7 @@ func New(c Config) (*Device, error) {
 		warnings:      warnings,
 		hearing:       newHearing(),
 		inbox:         newInbox(),
+		asked:         make(chan struct{}),
 		finished:      make(chan outcome),
 		ended:         make(chan struct{}),
 		underway:      make(map[*task]struct{}),
@@ -187,6 +189,17 @@ func (d *Device) Outbox() *Outbox { return d.outbox }
 
 // Warn sets the warning on a subject, which makes the device degraded; "" takes it back.
 func (d *Device) Warn(subject, message string) { d.warnings.set(subject, message) }
+
+// Alive returns once Run has answered, which it does between two pieces of its work. It returns ctx's error
+// if that ends first: Run has ended, was never called, or hangs.
+func (d *Device) Alive(ctx context.Context) error {
+	select {
+	case d.asked <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
 // Submit hands a command to Run, in the order of the calls. It never waits. The answer is an event. A stop
 // signals the motor at once and is never refused, as one by [Device.Stop].
@@ -285,6 +298,7 @@ func (d *Device) run(ctx context.Context) {
 		case <-d.motor.Changed():
 		case <-d.warnings.changed:
 		case <-d.hearing.changed:
+		case <-d.asked:
 		case <-d.resumeLate:
 		case <-d.healthDue.C:
 		case <-alive.C:

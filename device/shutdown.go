@@ -50,6 +50,7 @@ func (d *Device) obeyStops(done <-chan struct{}, timeout time.Duration) {
 		case o := <-d.finished:
 			d.finish(o)
 		case <-d.motor.Changed():
+		case <-d.asked:
 		case <-done:
 			return
 		case <-late.C:

@@ -1,15 +1,11 @@
 package mqtt
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"math/rand/v2"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
-
-	"github.com/plate-resort/plate-resort/mqtt/session"
 )
 
 const (
@@ -44,13 +40,13 @@ func newAnnouncement(d discovery) *announcement {
 	return a
 }
 
-// listen subscribes to Home Assistant's birth, and to what there is under other prefixes of one level.
-func (a *announcement) listen(ctx context.Context, client paho.Client) error {
-	var err error
-	if a.discovery.prefix != "" {
-		err = session.Subscribe(ctx, client, a.birth, a.discovery.birth())
+// subscriptions are to Home Assistant's birth, and to what there is under other prefixes of one level.
+func (a *announcement) subscriptions() []subscription {
+	earlier := subscription{"+" + a.discovery.below(), a.earlier, "Home Assistant may know an old device"}
+	if a.discovery.prefix == "" {
+		return []subscription{earlier}
 	}
-	return errors.Join(err, session.Subscribe(ctx, client, a.earlier, "+"+a.discovery.below()))
+	return []subscription{{a.discovery.birth(), a.birth, "Home Assistant may not know the device after a restart"}, earlier}
 }
 
 // birth handles what Home Assistant says of itself.
@@ -114,7 +110,7 @@ func (p *publisher) announce() {
 		a.said, a.due = now, time.Time{}
 		return
 	}
-	p.sending = append(p.sending, sending{token: p.client.Publish(a.discovery.topic(), 1, true, payload)})
+	p.sending = append(p.sending, sending{token: p.client.Publish(a.discovery.topic(), 1, true, payload), at: time.Now()})
 	if a.again {
 		for _, r := range p.retained {
 			r.published = nil

@@ -28,7 +28,7 @@ func TestAsyncAPIHasEveryTopic(t *testing.T) {
 	topics := NewTopics("{base}", "{device}")
 	d := discovery{topics: topics, deviceID: "{device}", prefix: "{prefix}"}
 	want := []string{
-		topics.Availability(), topics.State(), topics.Health(), topics.Operation(), topics.Queue(), topics.History(), topics.Log(),
+		topics.Availability(), topics.Instance(), topics.State(), topics.Health(), topics.Operation(), topics.Queue(), topics.History(), topics.Log(),
 		topics.root + "/schedules", topics.root + "/schedules/{schedule}/set",
 		d.topic(), d.birth(),
 	}

@@ -12,6 +12,7 @@
 //	Log                ──► T/log: what the process logs, when there is room
 //	discovery          ──► <prefix>/device/plate_resort/<device>/config, retained: the device in Home Assistant
 //	the connection     ──► T/availability, retained, with the will
+//	rivals             ◄─► T/instance, retained: which of the processes with this id is the device
 //
 // A topic that ends in /set is an input. Every other topic is published by the device. AsyncAPI is the
 // document of them all.
@@ -21,5 +22,6 @@
 // and hands over; only that of a stop waits, until the stop is latched.
 //
 // A connection is a session under a loop: a new paho client each time, nothing carried over from the
-// last one, everything current published again.
+// last one, everything current published again. Of several brokers both connections are to the same one, see
+// [session.Place].
 package mqtt

@@ -2,9 +2,10 @@ package mqtt
 
 import (
 	"context"
-	"encoding/json"
+	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -12,21 +13,14 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"github.com/plate-resort/plate-resort/device"
-	"github.com/plate-resort/plate-resort/device/payload"
 	"github.com/plate-resort/plate-resort/mqtt/session"
 )
-
-// stopPatience is how long the commands wait for the stop's subscription, before they are connected
-// without it and with a warning.
-const stopPatience = 2 * time.Second
 
 // motorPatience is how long the commands that the broker has kept wait for the first contact with the motor.
 const motorPatience = 10 * time.Second
 
 // source is where the commands come from that the link makes.
 const source = "mqtt"
-
-const stopWarning = "The emergency stop has lost its own connection to the broker; it shares that of the commands until it is back"
 
 // Config says how to reach the broker.
 type Config struct {
@@ -62,6 +56,17 @@ type Link struct {
 	log       *slog.Logger
 	copies    copies
 	stopUp    *condition
+
+	rivals        *rivals
+	broker        string // of the latest attempt to connect the commands
+	aside         bool   // the stop has a client id of its own, as another process has that of the device
+	evading       bool   // and as another client takes its connection
+	stopBrief     bool   // its last session was lost soon
+	stopTaken     int    // how often in a row the stop's connection was lost soon, while that of the commands was not
+	commandsUp    *condition
+	subscriptions *subscriptions
+	stopRefusals  int  // how often in a row the stop has got no subscription
+	stopRefused   bool // and there is a warning
 }
 
 // NewLink makes the link; Run connects it.
@@ -70,15 +75,30 @@ func NewLink(c Config, d *device.Device, s Schedules) *Link {
 		config: c, device: d, schedules: s, log: c.Log,
 		topics: NewTopics(c.BaseTopic, c.DeviceID),
 		stopUp: newCondition(),
+
+		commandsUp:    newCondition(),
+		rivals:        newRivals(c.DeviceID, d, c.Log),
+		subscriptions: newSubscriptions(d, c.Log),
 	}
 }
 
 // Run keeps both connections going until ctx ends, and then takes leave of the broker.
 func (l *Link) Run(ctx context.Context) error {
+	place := new(session.Place)
 	stop := session.Connection{
 		Log:   l.log.With("connection", "stop"),
-		Ready: func(context.Context) {},
+		Place: place,
+		Ready: l.awaitPatience,
 		Options: func() *paho.ClientOptions {
+			l.aside = l.rivals.second.holds()
+			l.evading = !l.aside && l.stopTaken >= suspicious
+			if l.evading {
+				return l.options("-stop-" + l.rivals.me.ID).SetDefaultPublishHandler(l.pressed(stopWay))
+			}
+			if l.aside {
+				return l.options("-stop-"+l.rivals.me.ID).SetDefaultPublishHandler(l.pressed(stopWay)).
+					SetBinaryWill(l.topics.Instance(), l.rivals.payload(gone), 1, false)
+			}
 			// A persistent session: a stop that was sent while the device was away comes on return.
 			return l.options("-stop").SetCleanSession(false).SetDefaultPublishHandler(l.pressed(stopWay))
 		},
@@ -86,9 +106,16 @@ func (l *Link) Run(ctx context.Context) error {
 	}
 	commands := session.Connection{
 		Log:   l.log.With("connection", "commands"),
-		Ready: l.awaitStop,
+		Place: place,
+		Ready: func(ctx context.Context) {
+			l.rivals.awaitTurn(ctx)
+			l.awaitStop(ctx)
+		},
 		Options: func() *paho.ClientOptions {
-			return l.options("").SetCleanSession(!l.config.KeepCommands).
+			return l.options("").SetConnectionAttemptHandler(func(broker *url.URL, t *tls.Config) *tls.Config {
+				l.broker = broker.String()
+				return t
+			}).SetCleanSession(!l.config.KeepCommands).
 				SetDefaultPublishHandler(l.received).
 				SetWill(l.topics.Availability(), Offline, 1, true)
 		},
@@ -111,88 +138,65 @@ func (l *Link) Run(ctx context.Context) error {
 }
 
 func (l *Link) options(suffix string) *paho.ClientOptions {
-	return l.config.Broker.Options(strings.ReplaceAll(l.config.BaseTopic, "/", "_") + "-" + l.config.DeviceID + suffix)
+	return l.config.Broker.Options(l.clientID(suffix))
 }
 
-// stopSession listens for the emergency stop.
-func (l *Link) stopSession(ctx context.Context, client paho.Client, present bool, up func()) error {
-	if !present { // and with it a stop may be gone
-		l.device.StopMissed()
-	}
-	if err := session.Subscribe(ctx, client, l.pressed(stopWay), l.topics.Set(device.StopOperation)); err != nil {
-		return err
-	}
-	up()
-	l.stopUp.set(true)
-	l.device.StopHeard(true)
-	l.device.Warn("stop connection", "")
-	<-ctx.Done()
-	l.stopUp.set(false)
-	l.device.StopHeard(false)
-	l.device.Warn("stop connection", stopWarning)
-	return nil
-}
-
-// awaitStop returns when the stop has its subscription, or has waited for long enough. What the broker has
-// kept comes with the connection, before any subscription.
-func (l *Link) awaitStop(ctx context.Context) {
-	select {
-	case <-l.stopUp.is():
-	case <-time.After(stopPatience):
-		l.device.Warn("stop connection", stopWarning)
-		select {
-		case <-l.stopUp.is(): // just now
-			l.device.Warn("stop connection", "")
-		default:
-		}
-	case <-ctx.Done():
-	}
+func (l *Link) clientID(suffix string) string {
+	return strings.ReplaceAll(l.config.BaseTopic, "/", "_") + "-" + l.config.DeviceID + suffix
 }
 
 // commandSession listens for everything, and publishes.
-func (l *Link) commandSession(ctx context.Context, client paho.Client, _ bool, up func()) error {
+func (l *Link) commandSession(ctx context.Context, client paho.Client, _ bool, up func() error) error {
 	l.copies.lost(commandWay)
 	p := newPublisher(client, l.topics, l.device, l.schedules, l.config.Lines.lines, l.log)
 	p.announcement = newAnnouncement(discovery{l.topics, l.config.DeviceID, l.config.DiscoveryPrefix})
 	defer p.announcement.later.Stop()
+	defer l.rivals.begin(l.broker)()
+	p.rivals = l.rivals
 	err := l.serve(ctx, client, p, up)
+	if errors.Is(err, errSecond) { // and until the first is back nobody is there
+		client.Publish(l.topics.Availability(), 1, true, Offline).WaitTimeout(farewellTimeout)
+	}
 	if ctx.Err() != nil && client.IsConnectionOpen() { // the program ends, not the connection
 		return p.farewell()
 	}
 	return err
 }
 
-// serve subscribes to the inputs, and publishes until ctx ends.
-func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up func()) error {
-	for _, input := range l.topics.inputs() {
-		subject := "input " + input
-		switch err := session.Subscribe(ctx, client, l.received, input); {
-		case errors.Is(err, session.ErrRefused):
-			l.log.Error("no commands will come", "error", err)
-			l.device.Warn(subject, err.Error())
-		case err != nil:
-			return err
-		default:
-			l.device.Warn(subject, "")
-		}
+// serve subscribes to the inputs, and publishes until ctx ends. The other subscriptions follow meanwhile.
+func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up func() error) error {
+	open, err := l.subscriptions.begin(ctx, client, l.inputs())
+	if err != nil {
+		return err
 	}
-	// The will of a connection that the broker has only now found dead can come after our online.
+	if err := up(); err != nil {
+		return err
+	}
+	// The will of a connection that the broker has only now found dead can come after our online, also before this.
 	offline := func(_ paho.Client, m paho.Message) {
-		if string(m.Payload()) != Online && !m.Retained() {
+		if string(m.Payload()) != Online {
 			p.reassert()
 		}
 	}
-	err := session.Subscribe(ctx, client, offline, l.topics.Availability())
-	if err != nil && !errors.Is(err, session.ErrRefused) {
-		return err
-	}
-	if err := p.announcement.listen(ctx, client); errors.Is(err, session.ErrRefused) {
-		l.log.Warn("Home Assistant may not know the device after a restart, or know an old one", "error", err)
-	} else if err != nil {
-		return err
-	}
-	up()
+	l.commandsUp.set(true)
+	defer l.commandsUp.set(false)
+	open = append(open, subscription{l.topics.Availability(), offline, "The device may show as offline though it is there"})
+	open = append(open, subscription{l.topics.Instance(), l.rivals.heard, "A second process with this device id would not be recognised"})
+	open = append(open, p.announcement.subscriptions()...)
+	ctx, cancel := context.WithCancel(ctx)
+	var completed sync.WaitGroup
+	completed.Go(func() { l.subscriptions.complete(ctx, client, open) })
+	defer completed.Wait()
+	defer cancel()
 	return p.run(ctx)
+}
+
+// inputs are the subscriptions that cover every input.
+func (l *Link) inputs() []subscription {
+	return []subscription{
+		{l.topics.inputs(), l.received, "No commands come"},
+		{l.topics.SetSchedule("+"), l.received, "No schedules can be set"},
+	}
 }
 
 // received handles a message on the connection of the commands. It never waits, but for a stop.
@@ -221,60 +225,4 @@ func (l *Link) received(client paho.Client, m paho.Message) {
 	default: // empty
 		l.log.Debug("ignored an empty payload", "topic", m.Topic())
 	}
-}
-
-// pressed handles an emergency stop: whatever the payload, and before looking at it.
-func (l *Link) pressed(w way) paho.MessageHandler {
-	return func(_ paho.Client, m paho.Message) {
-		l.device.Stop(func() *device.Command {
-			if !l.copies.first(w, m.Payload()) {
-				return nil
-			}
-			if m.Retained() {
-				l.log.Warn("the emergency stop is retained by the broker and comes again at every reconnection; "+
-					"clear it with mosquitto_pub -r -n, which stops once more, and then reset", "topic", m.Topic())
-			}
-			return stopCommand(m.Payload())
-		})
-	}
-}
-
-// stopCommand is the command of a stop, with the id if one can be read.
-func stopCommand(text []byte) *device.Command {
-	c := &device.Command{Name: device.StopOperation, Source: source}
-	var object struct {
-		ID json.RawMessage `json:"id"`
-	}
-	if len(text) <= MaxPayload && json.Unmarshal(text, &object) == nil && object.ID != nil {
-		c.ID, _ = payload.ID(object.ID) // without a good id the device makes one
-	}
-	return c
-}
-
-// A condition holds or does not, and can be waited for. Safe for concurrent use.
-type condition struct {
-	mu   sync.Mutex
-	on   bool
-	isOn chan struct{} // closed while on
-}
-
-func newCondition() *condition { return &condition{isOn: make(chan struct{})} }
-
-func (c *condition) set(on bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case on && !c.on:
-		close(c.isOn)
-	case !on && c.on:
-		c.isOn = make(chan struct{})
-	}
-	c.on = on
-}
-
-// is receives once the condition holds.
-func (c *condition) is() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.isOn
 }

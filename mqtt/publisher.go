@@ -17,6 +17,9 @@ const (
 	window = 20
 	// stateInterval is the least time between two states, unless something happens that people act on.
 	stateInterval = 200 * time.Millisecond
+	// acknowledgement is how long the broker may take to acknowledge a message. A member of a cluster may have lost it
+	// with another one, and goes on otherwise (NATS).
+	acknowledgement = 10 * time.Second
 	// farewellTimeout bounds what is sent when the program ends.
 	farewellTimeout = time.Second
 
@@ -41,6 +44,7 @@ type publisher struct {
 	sending []sending
 
 	announcement *announcement
+	rivals       *rivals
 }
 
 // A retained is what a retained topic shows. Only the newest waits for the broker.
@@ -56,7 +60,8 @@ type retained struct {
 // announcement.
 type sending struct {
 	token    paho.Token
-	event    uint64 // its sequence number, or 0
+	at       time.Time // when it was published
+	event    uint64    // its sequence number, or 0
 	retained *retained
 }
 
@@ -75,8 +80,9 @@ func newPublisher(client paho.Client, topics Topics, d *device.Device, s Schedul
 
 // run publishes everything current, says online, and then publishes every change until ctx ends.
 func (p *publisher) run(ctx context.Context) error {
-	later := time.NewTimer(0)
+	later, stuck := time.NewTimer(0), time.NewTimer(acknowledgement)
 	defer later.Stop()
+	defer stuck.Stop()
 	p.reassert() // said first when everything current has been published
 	for {
 		p.announce()
@@ -84,6 +90,9 @@ func (p *publisher) run(ctx context.Context) error {
 		p.publishEvents()
 		if wait > 0 {
 			later.Reset(wait)
+		}
+		if len(p.sending) > 0 {
+			stuck.Reset(time.Until(p.sending[0].at.Add(acknowledgement)))
 		}
 		select {
 		case <-ctx.Done():
@@ -96,8 +105,18 @@ func (p *publisher) run(ctx context.Context) error {
 			if err := p.acknowledged(); err != nil {
 				return err
 			}
+		case <-stuck.C:
+			if len(p.sending) > 0 && time.Since(p.sending[0].at) >= acknowledgement {
+				return fmt.Errorf("the broker has not acknowledged a message within %v", acknowledgement)
+			}
 		case <-p.offline:
 			p.client.Publish(p.topics.Availability(), 1, true, Online)
+		case <-p.rivals.claim:
+			if payload := p.rivals.payload(holds); payload != nil {
+				p.client.Publish(p.topics.Instance(), 1, true, payload)
+			}
+		case <-p.rivals.second.is():
+			return errSecond
 		case <-p.announcement.later.C:
 		case <-p.announcement.born:
 			p.announcement.reborn()
@@ -170,7 +189,7 @@ func (p *publisher) publish(r *retained, view *device.View) {
 	if value == any(view.State) {
 		p.stateAt = time.Now()
 	}
-	p.sending = append(p.sending, sending{token: p.client.Publish(r.topic, 1, true, payload), retained: r})
+	p.sending = append(p.sending, sending{token: p.client.Publish(r.topic, 1, true, payload), at: time.Now(), retained: r})
 }
 
 func (p *publisher) publishEvents() {
@@ -181,7 +200,7 @@ func (p *publisher) publishEvents() {
 			p.log.Error("cannot encode an operation", "id", e.Operation.ID, "error", err)
 			continue
 		}
-		p.sending = append(p.sending, sending{token: p.client.Publish(p.topics.Operation(), 1, false, payload), event: e.Sequence})
+		p.sending = append(p.sending, sending{token: p.client.Publish(p.topics.Operation(), 1, false, payload), at: time.Now(), event: e.Sequence})
 	}
 }
 

@@ -66,7 +66,7 @@ func TestReadmeListsEveryTopicThatIsPublished(t *testing.T) {
 	}
 	topics := NewTopics("", "")
 	want := []string{
-		topics.Availability(), topics.State(), topics.Health(), topics.Operation(),
+		topics.Availability(), topics.Instance(), topics.State(), topics.Health(), topics.Operation(),
 		topics.Queue(), topics.History(), topics.Schedules(), topics.Log(),
 	}
 	for i := range want {

@@ -22,6 +22,9 @@ func NewTopics(base, deviceID string) Topics { return Topics{base + "/" + device
 // Availability says whether the device process is connected: "online" or "offline".
 func (t Topics) Availability() string { return t.root + "/availability" }
 
+// Instance says which process is the device.
+func (t Topics) Instance() string { return t.root + "/instance" }
+
 // State holds the device's [device.Snapshot].
 func (t Topics) State() string { return t.root + "/state" }
 
@@ -49,8 +52,8 @@ func (t Topics) Set(name device.Name) string { return t.root + "/" + string(name
 // SetSchedule is the input of a schedule.
 func (t Topics) SetSchedule(name string) string { return t.Schedules() + "/" + name + "/set" }
 
-// inputs are the subscriptions that cover every input.
-func (t Topics) inputs() []string { return []string{t.root + "/+/set", t.SetSchedule("+")} }
+// inputs covers every input but those of schedules.
+func (t Topics) inputs() string { return t.root + "/+/set" }
 
 // schedule returns the name of the schedule whose input the topic is.
 func (t Topics) schedule(topic string) (name string, ok bool) {

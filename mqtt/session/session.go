@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +19,8 @@ import (
 
 const (
 	connectTimeout = 5 * time.Second
-	writeTimeout   = 10 * time.Second
+	// writeTimeout is also how long paho keeps who publishes or subscribes at the moment at which the connection ends.
+	writeTimeout = 3 * time.Second
 	// retryInterval is the time between two attempts to connect.
 	retryInterval = time.Second
 	// subscribeTimeout bounds the wait for the broker's answer to a subscription.
@@ -29,7 +31,7 @@ const (
 
 // A Broker says how to reach the broker, and as whom.
 type Broker struct {
-	URLs      []string // the first that answers is used: tcp, ssl, ws, wss
+	URLs      []string // one of them is used, see [Place]: tcp, ssl, ws, wss
 	Username  string   // "" is anonymous
 	Password  string
 	TLS       *tls.Config // for ssl and wss
@@ -62,9 +64,12 @@ type Connection struct {
 	Ready func(ctx context.Context)
 	// Options returns fresh options for each session.
 	Options func() *paho.ClientOptions
-	// Session does the work while the connection is open, and calls up when that has begun. Its context
-	// ends with the connection. Present says that the broker has kept the session since the last one.
-	Session func(ctx context.Context, client paho.Client, present bool, up func()) error
+	// Place is shared with the connections that must be to the same broker.
+	Place *Place
+	// Session does the work while the connection is open, and calls up when that has begun. It ends with the error of
+	// up, if there is one. Its context ends with the connection. Present says that the broker has kept the session
+	// since the last one.
+	Session func(ctx context.Context, client paho.Client, present bool, up func() error) error
 	// Lost is told why a session has ended, or could not begin. It may be nil.
 	Lost func(error)
 }
@@ -73,8 +78,8 @@ type Connection struct {
 func (c *Connection) Run(ctx context.Context) {
 	down := false
 	for c.Ready(ctx); ctx.Err() == nil; c.Ready(ctx) {
-		err := c.once(ctx, func() {
-			c.Log.Info("connected to the broker")
+		err := c.once(ctx, func(broker *url.URL) {
+			c.Log.Info("connected to the broker", "broker", broker.Redacted())
 			down = false
 		})
 		if ctx.Err() != nil {
@@ -97,7 +102,7 @@ func (c *Connection) Run(ctx context.Context) {
 }
 
 // once is one session, from connecting to its end, which the error explains.
-func (c *Connection) once(ctx context.Context, up func()) error {
+func (c *Connection) once(ctx context.Context, up func(broker *url.URL)) error {
 	sessionCtx, lose := context.WithCancelCause(ctx)
 	defer lose(nil)
 	options := c.Options().
@@ -109,6 +114,16 @@ func (c *Connection) once(ctx context.Context, up func()) error {
 		SetConnectionLostHandler(func(_ paho.Client, err error) {
 			lose(fmt.Errorf("the connection was lost: %w", err))
 		})
+	brokers, at := options.Servers, 0 // the broker of the latest attempt
+	options.Servers = c.Place.order(brokers)
+	attempted := options.OnConnectAttempt
+	options.SetConnectionAttemptHandler(func(broker *url.URL, config *tls.Config) *tls.Config {
+		at = slices.Index(brokers, broker)
+		if attempted != nil {
+			return attempted(broker, config)
+		}
+		return config
+	})
 	client := paho.NewClient(options)
 	token := client.Connect().(*paho.ConnectToken)
 	select {
@@ -121,15 +136,24 @@ func (c *Connection) once(ctx context.Context, up func()) error {
 		return ctx.Err()
 	}
 	if err := token.Error(); err != nil {
-		var network *net.OpError
-		if errors.As(err, &network) { // without what paho writes before it
-			return network
-		}
-		return err
+		return explain(err, options)
 	}
 	defer client.Disconnect(uint(disconnectTimeout.Milliseconds()))
-	err := c.Session(sessionCtx, client, token.SessionPresent(), up)
-	if cause := context.Cause(sessionCtx); cause != nil {
+	entered := false
+	err := c.Session(sessionCtx, client, token.SessionPresent(), func() error {
+		if err := c.Place.enter(at); err != nil {
+			return err
+		}
+		entered = true
+		up(brokers[at])
+		return nil
+	})
+	if entered {
+		c.Place.leave()
+	} else {
+		c.Place.avoid(at, brokers)
+	}
+	if cause := context.Cause(sessionCtx); cause != nil && !errors.Is(err, cause) {
 		return cause
 	}
 	return err
@@ -148,7 +172,7 @@ func Subscribe(ctx context.Context, client paho.Client, handler paho.MessageHand
 	select {
 	case <-token.Done():
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return fmt.Errorf("%w, before the answer to the subscription to %s", context.Cause(ctx), all)
 	case <-timeout.C:
 		return fmt.Errorf("the broker did not confirm the subscription to %s within %v", all, subscribeTimeout)
 	}
