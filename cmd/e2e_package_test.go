@@ -143,6 +143,9 @@ func TestPackage(t *testing.T) {
 		"/usr/share/fish/vendor_completions.d/plate-resort.fish": "-rw-r--r-- root root",
 		"/usr/share/doc/plate-resort/copyright":                  "-rw-r--r-- root root",
 		"/usr/share/doc/plate-resort/licenses":                   "-rw-r--r-- root root",
+		"/usr/share/plate-resort/mosquitto/setup":                "-rwxr-xr-x root root",
+		"/usr/share/plate-resort/mosquitto/hardened.conf":        "-rw-r--r-- root root",
+		"/usr/share/plate-resort/mosquitto/acl":                  "-rw-r--r-- root root",
 	} {
 		debian.has(t, name, want)
 	}

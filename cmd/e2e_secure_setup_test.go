@@ -10,7 +10,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -121,6 +123,18 @@ func TestSecureSetup(t *testing.T) {
 		t.Errorf("the copied settings are\n%s", text)
 	}
 
+	owner, owned := os.Getuid(), filepath.Join(t.TempDir(), "owned")
+	if owner == 0 { // who alone can give files away
+		owner = 65534
+	}
+	b.setup(t, "--owner", strconv.Itoa(owner), "copy", "bob", owned)
+	for _, name := range []string{"", "password"} {
+		info, err := os.Stat(filepath.Join(owned, name))
+		if err != nil || int(info.Sys().(*syscall.Stat_t).Uid) != owner || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s of the copy is %v (%v)", name, info, err)
+		}
+	}
+
 	b.setup(t, "remove", "viewer")
 	for _, row := range []struct {
 		status int
@@ -144,6 +158,7 @@ func TestSecureSetup(t *testing.T) {
 		{1, "there is no user nobody", []string{"remove", "nobody"}},
 		{1, "there is no user nobody", []string{"copy", "nobody", copied + "2"}},
 		{1, "is there already", []string{"copy", "bob", copied}},
+		{2, "there is no user nobody-of-that-name on this machine", []string{"--owner", "nobody-of-that-name", "copy", "bob", copied + "2"}},
 		{2, "copy needs the name of a user, and a folder", []string{"copy", "bob"}},
 	} {
 		out, err := b.trySetup(row.args...)
