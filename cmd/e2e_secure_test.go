@@ -99,7 +99,7 @@ func TestSecureRoles(t *testing.T) {
 	d.watch.status(t, "ready")
 	all := b.watch(t, "operator", "plate-resort/#", "homeassistant/#")
 	spy := start(t, "mosquitto_sub as other", b.as("other"), mosquittoSub, "-F", "spied %t",
-		"-t", "plate-resort/lab/+/set", "-t", "plate-resort/lab/#", "-t", "homeassistant/device/#", "-t", "#", "-t", "plate-resort/other/availability")
+		"-t", "plate-resort/lab/+/set", "-t", "plate-resort/lab/#", "-t", "homeassistant/device/#", "-t", "#", "-t", "$SYS/#", "-t", "plate-resort/other/availability")
 	b.publish(t, "other", "plate-resort/other/availability", "online", "-r")
 	spy.awaitText(t, "spied plate-resort/other/availability")
 
