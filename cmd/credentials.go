@@ -29,14 +29,14 @@ func (p *parser) broker(e environment) session.Broker {
 		p.fault("MQTT_USERNAME", "", "set, as there is a password")
 	}
 	// Who has these settings believes that nobody can listen.
-	if e.MQTTCaFile+e.MQTTCertFile+e.MQTTKeyFile != "" && b.URLs != nil && !slices.ContainsFunc(b.URLs, isEncrypted) {
-		p.fault("MQTT_BROKER", e.MQTTBroker, "ssl://… or wss://…, as MQTT_CA_FILE, MQTT_CERT_FILE and MQTT_KEY_FILE are for TLS, and one of them is set")
+	if e.MQTTCaFile+e.MQTTCertFile+e.MQTTKeyFile != "" && slices.ContainsFunc(b.URLs, isPlain) {
+		p.fault("MQTT_BROKER", e.MQTTBroker, "ssl://… or wss://… alone, as MQTT_CA_FILE, MQTT_CERT_FILE and MQTT_KEY_FILE are for TLS, and one of them is set")
 	}
 	return b
 }
 
-func isEncrypted(broker string) bool {
-	return strings.HasPrefix(broker, "ssl:") || strings.HasPrefix(broker, "wss:")
+func isPlain(broker string) bool {
+	return strings.HasPrefix(broker, "tcp:") || strings.HasPrefix(broker, "ws:")
 }
 
 func (p *parser) brokers(name, value string) []string {

@@ -55,8 +55,7 @@ func TestCompletion(t *testing.T) {
 			printf '%s\n' "${COMPREPLY[@]}"`},
 		{"fish", []string{"--no-config", "-c"}, `plate-resort completion fish | source; complete -C "$LINE"`},
 	} {
-		t.Run(shell.name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(shell.name, func(t *testing.T) { // not in parallel: what waits for its turn would outlast the move
 			for _, row := range rows {
 				// On a machine that has no time the device may not be heard in the time for a completion.
 				for end := time.Now().Add(patience); ; {
@@ -75,7 +74,6 @@ func TestCompletion(t *testing.T) {
 		})
 	}
 	t.Run("zsh", func(t *testing.T) {
-		t.Parallel()
 		x := onTerminal(t, 80, append(env, "PS1=ready> "), "zsh", "-f", "-i")
 		at := x.await(t, 0, "ready> ")
 		x.press(t, "autoload -Uz compinit && compinit -u -D && source <(plate-resort completion zsh) && print li''stening\n")

@@ -104,7 +104,8 @@ func TestPackage(t *testing.T) {
 	const settings, unit = "/etc/plate-resort/plate-resort.env", "/usr/lib/systemd/system/plate-resort.service"
 
 	// Of systemd there is only who listens to what the package wants of it.
-	const systemctl = "#!/bin/sh\necho \"$@\" >>/root/systemctl\n[ $2 != is-enabled ] || echo enabled\n"
+	const systemctl = "#!/bin/sh\necho \"$@\" >>/root/systemctl\n" +
+		"case $* in *is-enabled*) [ ! -e /root/disabled ] || { echo disabled; exit 1; }; echo enabled ;; *is-active*) exit 3 ;; esac\n"
 	if err := os.WriteFile(debian.path("usr/bin/systemctl"), []byte(systemctl), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -143,6 +144,9 @@ func TestPackage(t *testing.T) {
 		"/usr/share/fish/vendor_completions.d/plate-resort.fish": "-rw-r--r-- root root",
 		"/usr/share/doc/plate-resort/copyright":                  "-rw-r--r-- root root",
 		"/usr/share/doc/plate-resort/licenses":                   "-rw-r--r-- root root",
+		"/usr/share/plate-resort/mosquitto/setup":                "-rwxr-xr-x root root",
+		"/usr/share/plate-resort/mosquitto/hardened.conf":        "-rw-r--r-- root root",
+		"/usr/share/plate-resort/mosquitto/acl":                  "-rw-r--r-- root root",
 	} {
 		debian.has(t, name, want)
 	}
@@ -168,6 +172,20 @@ func TestPackage(t *testing.T) {
 	debian.has(t, "/var/lib/plate-resort/lab", "drwx------ plate-resort plate-resort")
 	debian.has(t, "/var/lib/plate-resort/lab/journal.db", "-rw------- plate-resort plate-resort")
 
+	// What the README does with the settings for a broker.
+	debian.run(t, "mkdir", "-p", "/etc/plate-resort/broker")
+	for name, text := range map[string]string{"etc/plate-resort/broker/settings": "# of the broker\n", "usr/bin/sudo": "#!/bin/sh\nexec \"$@\"\n"} {
+		if err := os.WriteFile(debian.path(name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	debian.run(t, "sh", "-ec", section(t, "../README.md", "## A broker that others can reach")[3])
+	debian.has(t, "/etc/plate-resort/broker/settings", "-rwx------ plate-resort plate-resort")
+	expect("given settings", "restart")
+	if mine += "# of the broker\n"; readFile(t, debian.path(settings)) != mine {
+		t.Errorf("with those for the broker, the settings are %q", readFile(t, debian.path(settings)))
+	}
+
 	if said := install("1.10.0"); strings.Contains(said, "does not run yet") {
 		t.Error("an upgrade says what an installation has to say")
 	}
@@ -185,6 +203,11 @@ func TestPackage(t *testing.T) {
 	s.do(t, "home", `{"id": "second"}`, "second")
 	s.watch.state(t, "what it has done before", func(s state) bool { return s.OperationsTotal == 2 })
 	s.end(t)
+
+	debian.run(t, "touch", "/root/disabled")
+	install("1.11.0")
+	expect("upgraded while it is disabled")
+	debian.run(t, "rm", "/root/disabled")
 
 	debian.run(t, "apt-get", "remove", "-y", "plate-resort")
 	expect("removed", "stop")
@@ -204,7 +227,7 @@ func TestPackage(t *testing.T) {
 	expect("installed again", "restart")
 	debian.run(t, "apt-get", "purge", "-y", "plate-resort")
 	expect("purged", "stop")
-	debian.run(t, "sh", "-c", "rm -r /root/plate-resort_*.deb /dev/plate-resort /run/plate-resort") // of this test
+	debian.run(t, "sh", "-c", "rm -r /usr/bin/sudo /root/plate-resort_*.deb /dev/plate-resort /run/plate-resort") // of this test
 	if after := debian.find(t); !slices.Equal(before, after) {
 		t.Errorf("when the package is purged, there are still %q, and were %q before it came", after, before)
 	}

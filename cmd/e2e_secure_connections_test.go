@@ -215,21 +215,22 @@ func TestSecureSettings(t *testing.T) {
 		change []string
 		want   string
 	}{
-		"encrypted key":         {[]string{"MQTT_KEY_FILE=" + encrypted}, "_MQTT_KEY_FILE is \"" + encrypted + "\"; it must be a key without a passphrase"},
-		"encrypted key of old":  {[]string{"MQTT_KEY_FILE=" + file("old.key", "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END EC PRIVATE KEY-----\n")}, "a key without a passphrase"},
-		"key of another":        {[]string{"MQTT_KEY_FILE=" + foreign}, "PLATE_RESORT_MQTT_CERT_FILE and PLATE_RESORT_MQTT_KEY_FILE cannot be used: tls: private key does not match public key"},
-		"no key":                {[]string{"MQTT_KEY_FILE="}, "PLATE_RESORT_MQTT_CERT_FILE and PLATE_RESORT_MQTT_KEY_FILE go together"},
-		"key that is not there": {[]string{"MQTT_KEY_FILE=/nowhere/key"}, "PLATE_RESORT_MQTT_KEY_FILE cannot be read: open /nowhere/key"},
-		"certificate not there": {[]string{"MQTT_CERT_FILE=/nowhere/crt"}, "PLATE_RESORT_MQTT_CERT_FILE cannot be read: open /nowhere/crt"},
-		"key for certificate":   {[]string{"MQTT_CERT_FILE=" + user("client.key")}, "PLATE_RESORT_MQTT_CERT_FILE and PLATE_RESORT_MQTT_KEY_FILE cannot be used"},
-		"authority not there":   {[]string{"MQTT_CA_FILE=/nowhere/ca"}, "PLATE_RESORT_MQTT_CA_FILE cannot be read: open /nowhere/ca"},
-		"folder of authorities": {[]string{"MQTT_CA_FILE=/etc/ssl/certs"}, "PLATE_RESORT_MQTT_CA_FILE cannot be read"},
-		"key for the authority": {[]string{"MQTT_CA_FILE=" + user("client.key")}, "_MQTT_CA_FILE is \"" + user("client.key") + "\"; it must be a file with certificates"},
-		"no password":           {[]string{"MQTT_PASSWORD_FILE=" + file("empty", "\n")}, "PLATE_RESORT_MQTT_PASSWORD_FILE: "},
-		"password not there":    {[]string{"MQTT_PASSWORD_FILE=/nowhere/password"}, "PLATE_RESORT_MQTT_PASSWORD_FILE cannot be read"},
-		"two passwords":         {[]string{"MQTT_PASSWORD=x"}, "PLATE_RESORT_MQTT_PASSWORD and PLATE_RESORT_MQTT_PASSWORD_FILE are both set"},
-		"no user":               {[]string{"MQTT_USERNAME="}, "PLATE_RESORT_MQTT_USERNAME is \"\"; it must be set"},
-		"no TLS":                {[]string{"MQTT_BROKER=tcp://localhost"}, "_MQTT_BROKER is \"tcp://localhost\"; it must be ssl://"},
+		"encrypted key":          {[]string{"MQTT_KEY_FILE=" + encrypted}, "_MQTT_KEY_FILE is \"" + encrypted + "\"; it must be a key without a passphrase"},
+		"encrypted key of old":   {[]string{"MQTT_KEY_FILE=" + file("old.key", "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END EC PRIVATE KEY-----\n")}, "a key without a passphrase"},
+		"key of another":         {[]string{"MQTT_KEY_FILE=" + foreign}, "PLATE_RESORT_MQTT_CERT_FILE and PLATE_RESORT_MQTT_KEY_FILE cannot be used: tls: private key does not match public key"},
+		"no key":                 {[]string{"MQTT_KEY_FILE="}, "PLATE_RESORT_MQTT_CERT_FILE and PLATE_RESORT_MQTT_KEY_FILE go together"},
+		"key that is not there":  {[]string{"MQTT_KEY_FILE=/nowhere/key"}, "PLATE_RESORT_MQTT_KEY_FILE cannot be read: open /nowhere/key"},
+		"certificate not there":  {[]string{"MQTT_CERT_FILE=/nowhere/crt"}, "PLATE_RESORT_MQTT_CERT_FILE cannot be read: open /nowhere/crt"},
+		"key for certificate":    {[]string{"MQTT_CERT_FILE=" + user("client.key")}, "PLATE_RESORT_MQTT_CERT_FILE and PLATE_RESORT_MQTT_KEY_FILE cannot be used"},
+		"authority not there":    {[]string{"MQTT_CA_FILE=/nowhere/ca"}, "PLATE_RESORT_MQTT_CA_FILE cannot be read: open /nowhere/ca"},
+		"a broker in plain text": {[]string{"MQTT_BROKER=ssl://broker.lab,tcp://broker.lab"}, "ssl://… or wss://… alone"},
+		"folder of authorities":  {[]string{"MQTT_CA_FILE=/etc/ssl/certs"}, "PLATE_RESORT_MQTT_CA_FILE cannot be read"},
+		"key for the authority":  {[]string{"MQTT_CA_FILE=" + user("client.key")}, "_MQTT_CA_FILE is \"" + user("client.key") + "\"; it must be a file with certificates"},
+		"no password":            {[]string{"MQTT_PASSWORD_FILE=" + file("empty", "\n")}, "PLATE_RESORT_MQTT_PASSWORD_FILE: "},
+		"password not there":     {[]string{"MQTT_PASSWORD_FILE=/nowhere/password"}, "PLATE_RESORT_MQTT_PASSWORD_FILE cannot be read"},
+		"two passwords":          {[]string{"MQTT_PASSWORD=x"}, "PLATE_RESORT_MQTT_PASSWORD and PLATE_RESORT_MQTT_PASSWORD_FILE are both set"},
+		"no user":                {[]string{"MQTT_USERNAME="}, "PLATE_RESORT_MQTT_USERNAME is \"\"; it must be set"},
+		"no TLS":                 {[]string{"MQTT_BROKER=tcp://localhost"}, "_MQTT_BROKER is \"tcp://localhost\"; it must be ssl://"},
 	} {
 		for _, command := range []string{"run", "config"} {
 			env := b.settings(t, "lab", "PLATE_RESORT_STATE_DIR="+t.TempDir())

@@ -121,6 +121,24 @@ func TestSecureSetup(t *testing.T) {
 		t.Errorf("the copied settings are\n%s", text)
 	}
 
+	// What was left half done is no way to another role: rules without a password.
+	whole := readFile(t, b.path("passwords"))
+	writeFile(t, b.path("passwords"), strings.ReplaceAll(whole, "\nbob:", "\nnot-bob:"))
+	if out, err := b.trySetup("viewer", "bob"); err == nil || !strings.Contains(out, "bob is a user already, with the role operator") {
+		t.Errorf("an operator without a password becomes a viewer: %v\n%s", err, out)
+	}
+	writeFile(t, b.path("passwords"), whole)
+
+	// Others may not come in beside it.
+	beside := filepath.Join(b.dir, "conf.d", "default.conf")
+	writeFile(t, beside, "listener 1883\nallow_anonymous true\n")
+	if out, err := b.trySetup("broker"); err == nil || !strings.Contains(out, "listener 1883") || !strings.Contains(out, beside) {
+		t.Errorf("with another listener: %v\n%s", err, out)
+	}
+	if err := os.Remove(beside); err != nil {
+		t.Fatal(err)
+	}
+
 	b.setup(t, "remove", "viewer")
 	for _, row := range []struct {
 		status int

@@ -23,10 +23,7 @@ func notify(ctx context.Context, stopping <-chan struct{}, d *device.Device, log
 	if err != nil {
 		log.Warn("systemd's watchdog is not fed", "error", err)
 	}
-	interval := notifyInterval
-	if watchdog > 0 {
-		interval = min(interval, watchdog/4)
-	}
+	interval := notifyEvery(watchdog)
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	var ready, stops bool
@@ -66,6 +63,14 @@ func notify(ctx context.Context, stopping <-chan struct{}, d *device.Device, log
 		case <-ticker.C:
 		}
 	}
+}
+
+// notifyEvery is how often systemd hears of the device if its watchdog, which is off at 0, waits so long.
+func notifyEvery(watchdog time.Duration) time.Duration {
+	if watchdog > 0 {
+		return min(notifyInterval, watchdog/4)
+	}
+	return notifyInterval
 }
 
 // answers reports whether the core answers within so long.

@@ -11,8 +11,10 @@ export CGO_ENABLED=0
 if [ -z "${VERSION:-}" ]; then
 	VERSION=$(git describe --tags --match 'v[0-9]*' --dirty=+dirty 2>/dev/null ||
 		echo "v0.0.0-$(git rev-list --count HEAD)-g$(git describe --always --exclude '*' --dirty=+dirty)")
+	VERSION=$(sed -E 's/^(v[0-9.]+)-([a-z])/\1~\2/' <<<"$VERSION") # what comes before a release: 1.2.0~rc1
 	VERSION=$(sed -E 's/^v//; s/-([0-9]+)-g/+\1.g/; s/(\+.*)\+/\1./' <<<"$VERSION")
 fi
+[[ $VERSION == [0-9]* ]] || { echo "the version $VERSION does not begin with a number" >&2; exit 2; }
 build=dist/build
 rm -rf "$build"
 mkdir -p "$build"
