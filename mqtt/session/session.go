@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -35,6 +36,8 @@ type Broker struct {
 	Password  string
 	TLS       *tls.Config // for ssl and wss
 	Keepalive time.Duration
+	// Dial connects to one of the URLs; nil is over the network.
+	Dial func(*url.URL) (net.Conn, error)
 }
 
 // Options are those of a new paho client, which has this id at the broker.
@@ -47,6 +50,9 @@ func (b Broker) Options(clientID string) *paho.ClientOptions {
 		SetKeepAlive(b.Keepalive)
 	for _, url := range b.URLs {
 		options.AddBroker(url)
+	}
+	if b.Dial != nil {
+		options.SetCustomOpenConnectionFn(func(url *url.URL, _ paho.ClientOptions) (net.Conn, error) { return b.Dial(url) })
 	}
 	return options
 }
