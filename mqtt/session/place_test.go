@@ -95,6 +95,37 @@ func TestConnectionsOfWhichEachHasItsBrokerAreTogetherLessAndLess(t *testing.T) 
 	}
 }
 
+// Brokers that are well in between do not change that: each takes the commands for a while, and then not.
+func TestConnectionsThatAreWellForAWhileAreCalledAwayLessAndLess(t *testing.T) {
+	moody := func() host {
+		refuses := new(atomic.Bool)
+		return func(name string, conn net.Conn, p packets.ControlPacket) bool {
+			if name == "stop" {
+				return good(name, conn, p)
+			}
+			if _, isPublish := p.(*packets.PublishPacket); isPublish {
+				time.AfterFunc(40*time.Second, func() {
+					refuses.Store(true)
+					conn.Close()
+					time.AfterFunc(20*time.Second, func() { refuses.Store(false) })
+				})
+			}
+			return !refuses.Load() && good(name, conn, p)
+		}
+	}
+	inVirtualTime(t, map[string]host{"a": moody(), "b": moody()}, func(t *testing.T, r *rig) {
+		r.connect("stop", "a", "b")
+		r.after(time.Second)
+		r.connect("commands", "a", "b")
+		ups := r.after(4 * time.Hour)
+		if n := count(ups, "stop", "a") + count(ups, "stop", "b"); n < 5 || n > 10 {
+			t.Errorf("the stop has come up %d times", n)
+		}
+		r.end()
+		time.Sleep(2 * time.Minute) // what the hosts still do
+	})
+}
+
 // A connection is called away only to a broker that takes the one that calls.
 func TestAConnectionThatFindsNothingBetterLeavesTheOtherInPeace(t *testing.T) {
 	for how, reject := range map[string]host{"closes": rejections["closes"], "does not answer": rejections["does not answer a subscription"], "is away": nil} {
@@ -148,7 +179,8 @@ func TestAConnectionStaysWithTheOtherOne(t *testing.T) {
 		if losses.Load() < 10 {
 			t.Errorf("the commands were lost only %d times", losses.Load())
 		}
-		time.Sleep(time.Minute) // the last one
+		r.end()
+		time.Sleep(time.Minute) // what the host still does
 	})
 }
 
@@ -207,6 +239,9 @@ func TestALostConnectionIsSoughtWhereItWas(t *testing.T) {
 		ups := r.after(10 * time.Second)
 		if n := count(ups, "lost", "b"); n < 5 || n != len(ups) {
 			t.Errorf("it has come up %d times where it was, and %d times elsewhere", n, len(ups)-n)
+		}
+		if losses := r.lines("level=WARN", `error="tcp://b: the connection was lost`); len(losses) < 5 || len(losses) != len(r.lines("level=WARN")) {
+			t.Errorf("the log says %d times that it was lost:\n%s", len(losses), &r.text)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
@@ -68,8 +69,6 @@ type up struct {
 	at         time.Duration // since the rig was made
 }
 
-var errRefused = errors.New("refused")
-
 // inVirtualTime runs a test with a rig.
 func inVirtualTime(t *testing.T, hosts map[string]host, test func(*testing.T, *rig)) {
 	synctest.Test(t, func(t *testing.T) {
@@ -88,7 +87,7 @@ func inVirtualTime(t *testing.T, hosts map[string]host, test func(*testing.T, *r
 func (r *rig) dial(u *url.URL) (net.Conn, error) {
 	serve := r.hosts[u.Host]
 	if serve == nil {
-		return nil, errRefused
+		return nil, fmt.Errorf("refused at %v", time.Now())
 	}
 	near, far := net.Pipe()
 	go func() {

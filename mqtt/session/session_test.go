@@ -24,7 +24,7 @@ func TestAnOutageIsLoggedOnceForEachReason(t *testing.T) {
 		}}
 		r.connect("commands", "a", "b")
 		r.after(4 * time.Hour)
-		warnings := r.lines("level=WARN", "tcp://a: ", "refused; tcp://b: ")
+		warnings := r.lines("level=WARN", "tcp://a: refused at ", "; tcp://b: ")
 		if len(warnings) != 2 || len(r.lines("level=WARN")) != 2 {
 			t.Errorf("there are %d warnings with the reasons:\n%s", len(warnings), &r.text)
 		}
