@@ -16,7 +16,7 @@ type fickle struct {
 	ignore   func(topic string) bool // what is published there
 	connects chan string
 	asked    chan string
-	said     chan string // the availability
+	said     chan string // the availability, as a message or as the will
 }
 
 func newFickle(t *testing.T, f fickle) *fickle {
@@ -41,6 +41,12 @@ func newFickle(t *testing.T, f fickle) *fickle {
 
 func (f *fickle) serve(conn net.Conn) {
 	defer conn.Close()
+	var will *packets.ConnectPacket
+	defer func() {
+		if will != nil && will.WillTopic == "plate-resort/lab/availability" {
+			f.said <- string(will.WillMessage)
+		}
+	}()
 	for {
 		packet, err := packets.ReadPacket(conn)
 		if err != nil {
@@ -49,6 +55,7 @@ func (f *fickle) serve(conn net.Conn) {
 		var answer packets.ControlPacket
 		switch p := packet.(type) {
 		case *packets.ConnectPacket:
+			will = p
 			f.connects <- p.ClientIdentifier
 			answer = packets.NewControlPacket(packets.Connack)
 		case *packets.SubscribePacket:
@@ -69,12 +76,12 @@ func (f *fickle) serve(conn net.Conn) {
 			puback := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
 			puback.MessageID = p.MessageID
 			answer = puback
+		case *packets.DisconnectPacket:
+			will = nil
 		case *packets.PingreqPacket:
 			answer = packets.NewControlPacket(packets.Pingresp)
-		default:
-			continue
 		}
-		if answer.Write(conn) != nil {
+		if answer != nil && answer.Write(conn) != nil {
 			return
 		}
 	}
