@@ -110,7 +110,7 @@ func (p *publisher) announce() {
 		a.said, a.due = now, time.Time{}
 		return
 	}
-	p.sending = append(p.sending, sending{token: p.client.Publish(a.discovery.topic(), 1, true, payload), at: time.Now()})
+	p.send(sending{}, a.discovery.topic(), true, payload)
 	if a.again {
 		for _, r := range p.retained {
 			r.published = nil

@@ -154,11 +154,12 @@ func (l *Link) commandSession(ctx context.Context, client paho.Client, _ bool, u
 	defer l.rivals.begin(l.broker)()
 	p.rivals = l.rivals
 	err := l.serve(ctx, client, p, up)
-	if errors.Is(err, errSecond) { // and until the first is back nobody is there
-		client.Publish(l.topics.Availability(), 1, true, Offline).WaitTimeout(farewellTimeout)
-	}
-	if ctx.Err() != nil && client.IsConnectionOpen() { // the program ends, not the connection
+	switch {
+	case !client.IsConnectionOpen():
+	case ctx.Err() != nil: // the program ends, or the other connection goes to another broker
 		return p.farewell()
+	default: // the device goes of its own accord, for which there is no will
+		client.Publish(l.topics.Availability(), 1, true, Offline)
 	}
 	return err
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/mqtt/session"
 )
 
 // Two processes with one device id take each other's connections, as client ids are unique at a broker. Each tells on
@@ -212,7 +212,7 @@ func (r *rivals) awaitTurn(ctx context.Context) {
 	}
 }
 
-var errSecond = errors.New("another process with this device id has the place")
+const errSecond session.Intended = "another process with this device id has the place"
 
 // watch has the second process wait until the first has gone, or ctx ends. Whenever the first says who it is, the
 // second says that it waits.
@@ -255,7 +255,7 @@ func (r *rivals) watch(ctx context.Context, client paho.Client, topics Topics) e
 			client.Publish(topics.Instance(), 1, false, r.payload(waits))
 		case <-vacant.C:
 			r.succeed()
-			return errors.New("the other process has left its place")
+			return session.Intended("the other process has left its place")
 		case <-ctx.Done():
 			if client.IsConnectionOpen() {
 				client.Publish(topics.Instance(), 1, false, r.payload(gone)).WaitTimeout(farewellTimeout)

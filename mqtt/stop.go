@@ -21,7 +21,7 @@ const stopPatience = 2 * time.Second
 // takenSoon is how soon another client takes a connection again that it has lost to the stop.
 const takenSoon = 10 * time.Second
 
-const stopWarning = "The emergency stop has lost its own connection to the broker; it shares that of the commands until it is back"
+const stopWarning = "The emergency stop has lost its own connection to the broker, and comes only with the commands until it is back"
 
 // stopSession listens for the emergency stop.
 func (l *Link) stopSession(ctx context.Context, client paho.Client, present bool, up func() error) error {
@@ -64,7 +64,7 @@ func (l *Link) awaitLoss(ctx context.Context) error {
 		case <-parole:
 			if l.evading {
 				l.stopTaken = suspicious - 1
-				return errors.New("trying the client id of the stop again")
+				return session.Intended("trying the client id of the stop again")
 			}
 		case <-ctx.Done():
 			l.stopBrief = settled != nil && !l.evading
