@@ -112,10 +112,8 @@ func (p *publisher) run(ctx context.Context) error {
 		case <-p.offline:
 			p.client.Publish(p.topics.Availability(), 1, true, Online)
 		case <-p.rivals.claim:
-			if payload := p.rivals.payload(holds); payload != nil {
-				p.client.Publish(p.topics.Instance(), 1, true, payload)
-			}
-		case <-p.rivals.second.is():
+			p.client.Publish(p.topics.Instance(), 1, true, p.rivals.payload(holds))
+		case <-p.rivals.aside.is():
 			return errSecond
 		case <-p.announcement.later.C:
 		case <-p.announcement.born:
