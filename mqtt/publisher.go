@@ -112,7 +112,9 @@ func (p *publisher) run(ctx context.Context) error {
 		case <-p.offline:
 			p.client.Publish(p.topics.Availability(), 1, true, Online)
 		case <-p.rivals.claim:
-			p.client.Publish(p.topics.Instance(), 1, true, p.rivals.payload(holds))
+			if payload := p.rivals.payload(holds); payload != nil {
+				p.client.Publish(p.topics.Instance(), 1, true, payload)
+			}
 		case <-p.rivals.aside.is():
 			return errSecond
 		case <-p.announcement.later.C:

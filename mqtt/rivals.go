@@ -133,12 +133,15 @@ func (r *rivals) askForClaim() {
 	}
 }
 
-// payload is what this process says of itself in a role. As holds it is a new claim.
+// payload is what this process says of itself in a role. As holds it is a new claim, and none of the second.
 func (r *rivals) payload(role string) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if role != holds {
+	switch {
+	case role != holds:
 		return r.encode(role, 0)
+	case r.second.holds():
+		return nil
 	}
 	r.claims++
 	r.highest++
