@@ -204,6 +204,62 @@ func TestEachSecondProcessIsFoundOutOverABridge(t *testing.T) {
 	})
 }
 
+// The second has gone, and the bridge has brought no word of it.
+func TestAThirdProcessIsFoundOutWhileTheSecondIsBelievedIn(t *testing.T) {
+	onInstanceTopic(t, func(t *testing.T, i *instanceTopic) {
+		first, second, third := i.start(), i.start(), i.start()
+		i.connect(first, 0)
+		i.pass(time.Minute)
+		i.connect(second, 0)
+		i.pass(time.Second)
+		i.send(second.payload(waits))
+		i.pass(time.Second)
+		i.disconnect(second)
+		third.started = time.Now()
+		i.connect(third, 0)
+		i.pass(time.Second)
+		i.check(third, "the third", true, true)
+		i.check(first, "the first", true, false)
+	})
+}
+
+// A bridge brings what was kept at the other broker, once the second has gone.
+func TestAnEarlierProcessIsNoRivalAfterAnotherOne(t *testing.T) {
+	onInstanceTopic(t, func(t *testing.T, i *instanceTopic) {
+		first, second, dead := i.start(), i.start(), i.start()
+		i.connect(first, 0)
+		i.pass(time.Minute)
+		i.connect(second, 0)
+		i.pass(time.Second)
+		i.send(second.payload(waits))
+		i.disconnect(second)
+		i.send(second.payload(gone))
+		i.pass(time.Second)
+		dead.highest = 1000
+		i.send(dead.payload(holds))
+		i.check(first, "the first", false, false)
+	})
+}
+
+func TestWhoNeverWaitsIsNotAnsweredForever(t *testing.T) {
+	onInstanceTopic(t, func(t *testing.T, i *instanceTopic) {
+		first, stubborn := i.start(), i.start()
+		i.connect(first, 0)
+		i.pass(time.Second)
+		answers := 0
+		for range 20 {
+			i.send(stubborn.payload(holds))
+			before := len(i.sent)
+			i.pass(time.Second)
+			answers += len(i.sent) - before
+			stubborn.highest = first.highest
+		}
+		if most := 2 * maxClaims; answers == 0 || answers > most { // before it is known, and since
+			t.Errorf("%d answers to 20 claims, want 1 to %d", answers, most)
+		}
+	})
+}
+
 // What is claimed before the broker has said what it has kept would hide it.
 func TestAClaimWaitsForTheSubscription(t *testing.T) {
 	onInstanceTopic(t, func(t *testing.T, i *instanceTopic) {
@@ -218,6 +274,13 @@ func TestAClaimWaitsForTheSubscription(t *testing.T) {
 		i.pass(time.Second)
 		if len(i.sent) != 1 {
 			t.Errorf("it has said %+v, want one claim", i.sent)
+		}
+		successor := i.start()
+		i.connect(successor, 0)
+		i.disconnect(r)
+		i.pass(time.Second)
+		if len(i.sent) != 2 {
+			t.Errorf("they have said %+v, want a claim of each", i.sent)
 		}
 	})
 }
