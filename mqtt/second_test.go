@@ -3,11 +3,15 @@ package mqtt
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/plate-resort/plate-resort/mqtt/session"
 )
 
 // A publishes is a client that is connected, and takes what is published.
@@ -126,4 +130,46 @@ func TestTheSecondTakesLeave(t *testing.T) {
 			t.Errorf("it says %+v, want that it is gone", last)
 		}
 	})
+}
+
+// Whatever the broker thinks of its subscriptions, the second stays connected, and takes the place if nobody answers. If
+// it cannot hear an answer it stays the second.
+func TestTheSecondWaitsWithWhatTheBrokerAllows(t *testing.T) {
+	for _, leaf := range []string{"stop/set", "instance", "availability"} {
+		for _, v := range []verdict{refuses, ends} {
+			answer := func(topic string) verdict {
+				if topic == "plate-resort/lab/"+leaf {
+					return v
+				}
+				return allows
+			}
+			withBroker(t, answer, func(t *testing.T, a *asked, _ *subscriptions) {
+				l := NewLink(Config{BaseTopic: "plate-resort", DeviceID: "lab", Log: slog.New(slog.DiscardHandler)}, newTestDevice(t), nil)
+				defer l.rivals.end()
+				second := l.second(new(session.Place))
+				l.rivals.face(instance{ID: "first", Role: holds, Sequence: 1}, true)
+				var lasted time.Duration
+				var err error
+				for range suspicious + 1 {
+					ctx, client, end := a.connect()
+					ctx, cancel := context.WithTimeout(ctx, parole/2)
+					began := time.Now()
+					err = second.Session(ctx, client, false, func() error { return nil })
+					lasted = time.Since(began)
+					cancel()
+					end()
+					if lasted >= vacancy {
+						break
+					}
+				}
+				if leaf == "instance" {
+					if lasted < parole/2 || !l.rivals.second.holds() {
+						t.Errorf("%s, %v: the session lasted for %v and ended with %v", leaf, v, lasted, err)
+					}
+				} else if !errors.Is(err, errLeft) {
+					t.Errorf("%s, %v: the session lasted for %v and ended with %v, want that the first has left", leaf, v, lasted, err)
+				}
+			})
+		}
+	}
 }
