@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -161,6 +162,9 @@ func TestTheSecondWaitsWithWhatTheBrokerAllows(t *testing.T) {
 					if lasted >= vacancy {
 						break
 					}
+				}
+				if !slices.Contains(a.asks(), "plate-resort/lab/stop/set") {
+					t.Error("the second has not asked for the stop")
 				}
 				if leaf == "instance" {
 					if lasted < parole/2 || !l.rivals.second.holds() {

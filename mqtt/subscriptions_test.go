@@ -160,6 +160,8 @@ func TestOneLossLeavesNothingOut(t *testing.T) {
 		before, after := a.session(s, first, rest, time.Minute)
 		a.check("in the next one", before, "schedules", "inputs")
 		a.check("when it is up", after, "others")
+		before, _ = a.session(s, first, rest, time.Minute)
+		a.check("in the one after that", before, "inputs", "schedules")
 	})
 }
 
