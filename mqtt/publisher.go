@@ -114,7 +114,7 @@ func (p *publisher) run(ctx context.Context) error {
 			if payload := p.rivals.payload(holds); payload != nil {
 				p.send(sending{}, p.topics.Instance(), true, payload)
 			}
-		case <-p.rivals.second.is():
+		case <-p.rivals.aside.is():
 			return errSecond
 		case <-p.announcement.later.C:
 		case <-p.announcement.born:
