@@ -2,7 +2,6 @@ package mqtt
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -15,7 +14,7 @@ import (
 // the emergency stop, and waits for the end of the first. Its other connections end when that one hears the stop, and
 // it ends when they do again.
 
-var errLeft = errors.New("the other process has left its place")
+const errLeft session.Intended = "the other process has left its place"
 
 // second is the connection of a second process. It is there only while this process is one.
 func (l *Link) second(place *session.Place) session.Connection {
