@@ -42,11 +42,12 @@ func newAnnouncement(d discovery) *announcement {
 
 // subscriptions are to Home Assistant's birth, and to what there is under other prefixes of one level.
 func (a *announcement) subscriptions() []subscription {
-	earlier := subscription{"+" + a.discovery.below(), a.earlier, "Home Assistant may know an old device"}
+	earlier := subscription{topic: "+" + a.discovery.below(), handler: a.earlier, without: "Home Assistant may know an old device"}
 	if a.discovery.prefix == "" {
 		return []subscription{earlier}
 	}
-	return []subscription{{a.discovery.birth(), a.birth, "Home Assistant may not know the device after a restart"}, earlier}
+	birth := subscription{topic: a.discovery.birth(), handler: a.birth, without: "Home Assistant may not know the device after a restart"}
+	return []subscription{birth, earlier}
 }
 
 // birth handles what Home Assistant says of itself.
@@ -110,7 +111,7 @@ func (p *publisher) announce() {
 		a.said, a.due = now, time.Time{}
 		return
 	}
-	p.sending = append(p.sending, sending{token: p.client.Publish(a.discovery.topic(), 1, true, payload), at: time.Now()})
+	p.send(sending{}, a.discovery.topic(), true, payload)
 	if a.again {
 		for _, r := range p.retained {
 			r.published = nil

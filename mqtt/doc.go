@@ -21,6 +21,9 @@
 // in the broker holds it up. The commands are subscribed after the stop. A message handler decodes
 // and hands over; only that of a stop waits, until the stop is latched.
 //
+// While another process with the same id is the device, this one has a third connection instead of the two, under a
+// client id of its own: for the stop, and for the end of the other.
+//
 // A connection is a session under a loop: a new paho client each time, nothing carried over from the
 // last one, everything current published again. Of several brokers both connections are to the same one, see
 // [session.Place].

@@ -55,61 +55,37 @@ type Link struct {
 	schedules Schedules
 	log       *slog.Logger
 	copies    copies
-	stopUp    *condition
+	stop      *stop
 
 	rivals        *rivals
 	broker        string // of the latest attempt to connect the commands
-	aside         bool   // the stop has a client id of its own, as another process has that of the device
-	evading       bool   // and as another client takes its connection
-	stopBrief     bool   // its last session was lost soon
-	stopTaken     int    // how often in a row the stop's connection was lost soon, while that of the commands was not
 	commandsUp    *condition
 	subscriptions *subscriptions
-	stopRefusals  int  // how often in a row the stop has got no subscription
-	stopRefused   bool // and there is a warning
 }
 
 // NewLink makes the link; Run connects it.
 func NewLink(c Config, d *device.Device, s Schedules) *Link {
-	return &Link{
+	l := &Link{
 		config: c, device: d, schedules: s, log: c.Log,
-		topics: NewTopics(c.BaseTopic, c.DeviceID),
-		stopUp: newCondition(),
-
+		topics:        NewTopics(c.BaseTopic, c.DeviceID),
 		commandsUp:    newCondition(),
 		rivals:        newRivals(c.DeviceID, d, c.Log),
 		subscriptions: newSubscriptions(d, c.Log),
 	}
+	l.stop = newStop(l)
+	return l
 }
 
-// Run keeps both connections going until ctx ends, and then takes leave of the broker.
+// Run keeps the connections going until ctx ends, and then takes leave of the broker.
 func (l *Link) Run(ctx context.Context) error {
 	place := new(session.Place)
-	stop := session.Connection{
-		Log:   l.log.With("connection", "stop"),
-		Place: place,
-		Ready: l.awaitPatience,
-		Options: func() *paho.ClientOptions {
-			l.aside = l.rivals.second.holds()
-			l.evading = !l.aside && l.stopTaken >= suspicious
-			if l.evading {
-				return l.options("-stop-" + l.rivals.me.ID).SetDefaultPublishHandler(l.pressed(stopWay))
-			}
-			if l.aside {
-				return l.options("-stop-"+l.rivals.me.ID).SetDefaultPublishHandler(l.pressed(stopWay)).
-					SetBinaryWill(l.topics.Instance(), l.rivals.payload(gone), 1, false)
-			}
-			// A persistent session: a stop that was sent while the device was away comes on return.
-			return l.options("-stop").SetCleanSession(false).SetDefaultPublishHandler(l.pressed(stopWay))
-		},
-		Session: l.stopSession,
-	}
+	stop, second := l.stop.connection(place), l.second(place)
 	commands := session.Connection{
 		Log:   l.log.With("connection", "commands"),
 		Place: place,
 		Ready: func(ctx context.Context) {
 			l.rivals.awaitTurn(ctx)
-			l.awaitStop(ctx)
+			l.stop.awaitOrWarn(ctx)
 		},
 		Options: func() *paho.ClientOptions {
 			return l.options("").SetConnectionAttemptHandler(func(broker *url.URL, t *tls.Config) *tls.Config {
@@ -123,6 +99,7 @@ func (l *Link) Run(ctx context.Context) error {
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { stop.Run(ctx) })
+	wg.Go(func() { second.Run(ctx) })
 	wg.Go(func() {
 		if l.config.KeepCommands { // what the broker has kept comes at once, and needs a motor
 			select {
@@ -154,48 +131,41 @@ func (l *Link) commandSession(ctx context.Context, client paho.Client, _ bool, u
 	defer l.rivals.begin(l.broker)()
 	p.rivals = l.rivals
 	err := l.serve(ctx, client, p, up)
-	if errors.Is(err, errSecond) { // and until the first is back nobody is there
-		client.Publish(l.topics.Availability(), 1, true, Offline).WaitTimeout(farewellTimeout)
-	}
-	if ctx.Err() != nil && client.IsConnectionOpen() { // the program ends, not the connection
+	switch {
+	case !client.IsConnectionOpen():
+	case ctx.Err() != nil: // the program ends, or the other connection goes to another broker
 		return p.farewell()
+	default: // the device goes of its own accord, for which there is no will
+		client.Publish(l.topics.Availability(), 1, true, Offline)
 	}
 	return err
 }
 
 // serve subscribes to the inputs, and publishes until ctx ends. The other subscriptions follow meanwhile.
 func (l *Link) serve(ctx context.Context, client paho.Client, p *publisher, up func() error) error {
-	open, err := l.subscriptions.begin(ctx, client, l.inputs())
-	if err != nil {
-		return err
-	}
-	if err := up(); err != nil {
-		return err
-	}
 	// The will of a connection that the broker has only now found dead can come after our online, also before this.
 	offline := func(_ paho.Client, m paho.Message) {
 		if string(m.Payload()) != Online {
 			p.reassert()
 		}
 	}
-	l.commandsUp.set(true)
-	defer l.commandsUp.set(false)
-	open = append(open, subscription{l.topics.Availability(), offline, "The device may show as offline though it is there"})
-	open = append(open, subscription{l.topics.Instance(), l.rivals.heard, "A second process with this device id would not be recognised"})
-	open = append(open, p.announcement.subscriptions()...)
-	ctx, cancel := context.WithCancel(ctx)
-	var completed sync.WaitGroup
-	completed.Go(func() { l.subscriptions.complete(ctx, client, open) })
-	defer completed.Wait()
-	defer cancel()
-	return p.run(ctx)
+	rest := append([]subscription{
+		{topic: l.topics.Instance(), handler: l.rivals.heard, open: l.rivals.subscribed,
+			without: "A second process with this device id would not be recognised"},
+		{topic: l.topics.Availability(), handler: offline, without: "The device may show as offline though it is there"},
+	}, p.announcement.subscriptions()...)
+	return l.subscriptions.during(ctx, client, l.inputs(), rest, up, func(ctx context.Context) error {
+		l.commandsUp.set(true)
+		defer l.commandsUp.set(false)
+		return p.run(ctx)
+	})
 }
 
 // inputs are the subscriptions that cover every input.
 func (l *Link) inputs() []subscription {
 	return []subscription{
-		{l.topics.inputs(), l.received, "No commands come"},
-		{l.topics.SetSchedule("+"), l.received, "No schedules can be set"},
+		{topic: l.topics.inputs(), handler: l.received, without: "No commands come"},
+		{topic: l.topics.SetSchedule("+"), handler: l.received, without: "No schedules can be set"},
 	}
 }
 

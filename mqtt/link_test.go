@@ -230,6 +230,25 @@ func TestLinkAnswersAStopOnceThoughItComesOnBothConnections(t *testing.T) {
 	}
 }
 
+// Another client had the id of the stop's connection, and has subscribed to something that the broker keeps sending.
+func TestOnlyAStopIsAStop(t *testing.T) {
+	b := listen(t, "127.0.0.1:0")
+	w := watch(t, b.Addr())
+	other := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + b.Addr().String()).
+		SetClientID("plate-resort-lab-stop").SetCleanSession(false).SetAutoReconnect(false))
+	w.await(other.Connect())
+	w.await(other.Subscribe("hall/#", 1, nil))
+	other.Disconnect(100)
+	newResort(t, b.Addr().String())
+	w.untilState(ready)
+	w.publish("hall/temperature", "21")
+	w.publish("plate-resort/lab/hotel/set", `{"hotel": "B", "id": "to-b"}`)
+	w.untilOperation("to-b", device.Running)
+	w.untilOperation("to-b", device.Completed)
+	w.publish("plate-resort/lab/stop/set", "STOP")
+	w.untilState(func(s device.Snapshot) bool { return s.EmergencyStop })
+}
+
 func TestLinkPublishesEverythingAgainToABrokerThatHasForgotten(t *testing.T) {
 	first := listen(t, "127.0.0.1:0")
 	address := first.Addr().String()

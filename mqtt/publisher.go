@@ -56,13 +56,12 @@ type retained struct {
 	unwritten bool // what it showed last could not be encoded
 }
 
-// A sending is a message on its way to the broker: an event, what a retained topic shows, or the
-// announcement.
+// A sending is a message on its way to the broker.
 type sending struct {
 	token    paho.Token
 	at       time.Time // when it was published
 	event    uint64    // its sequence number, or 0
-	retained *retained
+	retained *retained // whose topic it is on, or nil
 }
 
 func newPublisher(client paho.Client, topics Topics, d *device.Device, s Schedules, lines <-chan []byte, log *slog.Logger) *publisher {
@@ -110,18 +109,18 @@ func (p *publisher) run(ctx context.Context) error {
 				return fmt.Errorf("the broker has not acknowledged a message within %v", acknowledgement)
 			}
 		case <-p.offline:
-			p.client.Publish(p.topics.Availability(), 1, true, Online)
+			p.send(sending{}, p.topics.Availability(), true, Online)
 		case <-p.rivals.claim:
 			if payload := p.rivals.payload(holds); payload != nil {
-				p.client.Publish(p.topics.Instance(), 1, true, payload)
+				p.send(sending{}, p.topics.Instance(), true, payload)
 			}
-		case <-p.rivals.second.is():
+		case <-p.rivals.aside.is():
 			return errSecond
 		case <-p.announcement.later.C:
 		case <-p.announcement.born:
 			p.announcement.reborn()
 		case topic := <-p.announcement.stale:
-			p.client.Publish(topic, 1, true, "")
+			p.send(sending{}, topic, true, "")
 		case line := <-p.lines:
 			p.client.Publish(p.topics.Log(), 0, false, line)
 		}
@@ -189,7 +188,7 @@ func (p *publisher) publish(r *retained, view *device.View) {
 	if value == any(view.State) {
 		p.stateAt = time.Now()
 	}
-	p.sending = append(p.sending, sending{token: p.client.Publish(r.topic, 1, true, payload), at: time.Now(), retained: r})
+	p.send(sending{retained: r}, r.topic, true, payload)
 }
 
 func (p *publisher) publishEvents() {
@@ -200,8 +199,14 @@ func (p *publisher) publishEvents() {
 			p.log.Error("cannot encode an operation", "id", e.Operation.ID, "error", err)
 			continue
 		}
-		p.sending = append(p.sending, sending{token: p.client.Publish(p.topics.Operation(), 1, false, payload), at: time.Now(), event: e.Sequence})
+		p.send(sending{event: e.Sequence}, p.topics.Operation(), false, payload)
 	}
+}
+
+// send publishes a message that the broker is to acknowledge.
+func (p *publisher) send(s sending, topic string, retained bool, payload any) {
+	s.token, s.at = p.client.Publish(topic, 1, retained, payload), time.Now()
+	p.sending = append(p.sending, s)
 }
 
 // oldest receives when the oldest message on its way is acknowledged.
@@ -231,10 +236,26 @@ func (p *publisher) acknowledged() error {
 func (p *publisher) farewell() error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), farewellTimeout, errFarewell)
 	defer cancel()
+	err := p.flush(ctx)
+	view := p.device.View()
+	for _, r := range p.retained {
+		if r.value(view) != r.published {
+			p.publish(r, view)
+		}
+	}
+	offline := p.client.Publish(p.topics.Availability(), 1, true, Offline)
+	if err != nil {
+		return err
+	}
+	return wait(ctx, offline) // acknowledgements come in the order of the messages: the last one stands for all
+}
+
+// flush returns when the broker has every event.
+func (p *publisher) flush(ctx context.Context) error {
 	for {
 		p.publishEvents()
 		if len(p.sending) == 0 {
-			break
+			return nil
 		}
 		if err := wait(ctx, p.sending[0].token); err != nil {
 			return err
@@ -243,14 +264,6 @@ func (p *publisher) farewell() error {
 			return err
 		}
 	}
-	view := p.device.View()
-	for _, r := range p.retained {
-		if r.value(view) != r.published {
-			p.publish(r, view)
-		}
-	}
-	// Acknowledgements come in the order of the messages: the last one stands for all.
-	return wait(ctx, p.client.Publish(p.topics.Availability(), 1, true, Offline))
 }
 
 var errFarewell = fmt.Errorf("the broker did not take the farewell within %v", farewellTimeout)

@@ -13,9 +13,10 @@ import (
 type fickle struct {
 	listener net.Listener
 	refuse   func(topic string) bool
-	ignore   bool // every message that is published
+	ignore   func(topic string) bool // what is published there
 	connects chan string
 	asked    chan string
+	said     chan string // the availability, as a message or as the will
 }
 
 func newFickle(t *testing.T, f fickle) *fickle {
@@ -25,7 +26,7 @@ func newFickle(t *testing.T, f fickle) *fickle {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.listener.Close() })
-	f.connects, f.asked = make(chan string, 100), make(chan string, 100)
+	f.connects, f.asked, f.said = make(chan string, 100), make(chan string, 100), make(chan string, 100)
 	go func() {
 		for {
 			conn, err := f.listener.Accept()
@@ -40,6 +41,12 @@ func newFickle(t *testing.T, f fickle) *fickle {
 
 func (f *fickle) serve(conn net.Conn) {
 	defer conn.Close()
+	var will *packets.ConnectPacket
+	defer func() {
+		if will != nil && will.WillTopic == "plate-resort/lab/availability" {
+			f.said <- string(will.WillMessage)
+		}
+	}()
 	for {
 		packet, err := packets.ReadPacket(conn)
 		if err != nil {
@@ -48,6 +55,7 @@ func (f *fickle) serve(conn net.Conn) {
 		var answer packets.ControlPacket
 		switch p := packet.(type) {
 		case *packets.ConnectPacket:
+			will = p
 			f.connects <- p.ClientIdentifier
 			answer = packets.NewControlPacket(packets.Connack)
 		case *packets.SubscribePacket:
@@ -59,18 +67,21 @@ func (f *fickle) serve(conn net.Conn) {
 			f.asked <- p.Topics[0]
 			answer = suback
 		case *packets.PublishPacket:
-			if p.Qos == 0 || f.ignore {
+			if p.TopicName == "plate-resort/lab/availability" {
+				f.said <- string(p.Payload)
+			}
+			if p.Qos == 0 || f.ignore != nil && f.ignore(p.TopicName) {
 				continue
 			}
 			puback := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
 			puback.MessageID = p.MessageID
 			answer = puback
+		case *packets.DisconnectPacket:
+			will = nil
 		case *packets.PingreqPacket:
 			answer = packets.NewControlPacket(packets.Pingresp)
-		default:
-			continue
 		}
-		if answer.Write(conn) != nil {
+		if answer != nil && answer.Write(conn) != nil {
 			return
 		}
 	}
@@ -117,13 +128,28 @@ func TestWhatIsRefusedIsAskedForAgainOnTheSameConnection(t *testing.T) {
 	}
 }
 
-// A server that has lost what it should acknowledge, and answers pings, is not waited for forever.
-func TestAConnectionOnWhichNothingIsAcknowledgedIsGivenUp(t *testing.T) {
-	t.Parallel()
-	f := newFickle(t, fickle{ignore: true})
-	_, end := startFake(t, f.listener.Addr().String(), false, left())
-	defer end()
-	for range 2 {
-		await(t, f.connects, "plate-resort-lab")
+// A server that has lost what it should acknowledge, and answers pings, is not waited for forever. What shows there
+// meanwhile is that the device is away.
+func TestAConnectionOnWhichSomethingIsNotAcknowledgedIsGivenUp(t *testing.T) {
+	for _, topic := range []string{"state", "availability", "instance"} {
+		t.Run(topic, func(t *testing.T) {
+			t.Parallel()
+			f := newFickle(t, fickle{ignore: func(ignored string) bool { return ignored == "plate-resort/lab/"+topic }})
+			_, end := startFake(t, f.listener.Addr().String(), false, left())
+			defer end()
+			await(t, f.connects, "plate-resort-lab")
+			await(t, f.said, "online")
+			await(t, f.said, "offline")
+			await(t, f.connects, "plate-resort-lab")
+		})
 	}
+}
+
+func TestADeviceIsAwayThoughTheBrokerDoesNotTakeItsFarewell(t *testing.T) {
+	t.Parallel()
+	f := newFickle(t, fickle{ignore: func(topic string) bool { return topic == "plate-resort/lab/operation" }})
+	_, end := startFake(t, f.listener.Addr().String(), false, left())
+	await(t, f.said, "online")
+	end()
+	await(t, f.said, "offline")
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -15,25 +14,26 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/plate-resort/plate-resort/device"
+	"github.com/plate-resort/plate-resort/mqtt/session"
 )
 
-// Two processes with one device id take each other's connections, as client ids are unique at a broker. Each tells on
-// T/instance who it is, retained, with a number higher than all that it has seen there. Who connects again and finds a
+// Two processes with one device id take each other's connections, as client ids are unique at a broker. Each claims the
+// place on T/instance, retained, with a number higher than all that it has seen there. Who connects again and finds a
 // higher number than its own, of another process, knows that this one lives: no earlier process and no restored broker
-// can have it. The one that runs for longer keeps the place. The other one leaves it alone, and listens for the stop
-// and for the end of the first under a client id of its own.
+// can have it. The first to know compares for how long the two have run. If it is the other one it leaves the place,
+// and else it says in its next claim who is to leave: so they agree, whatever the clocks say.
 
 const (
-	// claimPause is how long after the connection a process says who it is if nothing has come on T/instance. It must
-	// have said so before another one takes the connection, which tries every second.
+	// claimPause is how long after the subscription a process claims the place if nothing has come on T/instance. It must
+	// have done so before another one takes the connection, which tries every second.
 	claimPause = 200 * time.Millisecond
 	// vacancy is how long the first process must have been away until the second takes its place: a reconnection is
 	// faster.
 	vacancy = 5 * time.Second
-	// rivalPatience is how long a rival is believed in that has not said that it waits.
+	// rivalPatience is how long a rival is believed in that has not said in this session that it waits.
 	rivalPatience = 15 * time.Second
-	// maxClaims is how often in one session a process says who it is. Over a bridge two could answer each other forever;
-	// an answer to a second claim is proof.
+	// maxClaims is how often a process answers the claims of others. Over a bridge two could do so forever; an answer to
+	// a second claim is proof.
 	maxClaims = 3
 )
 
@@ -46,36 +46,37 @@ const (
 
 // An instance is a process with the device's id. It is the payload of T/instance.
 type instance struct {
-	ID       string    `json:"id"`
-	Host     string    `json:"host"`
-	Process  int       `json:"process"`
-	Since    time.Time `json:"since"`
-	Role     string    `json:"role"`
-	Sequence uint64    `json:"sequence"`
+	ID      string  `json:"id"`
+	Host    string  `json:"host"`
+	Process int     `json:"process"`
+	Running float64 `json:"running_seconds"`
+	Role    string  `json:"role"`
+	// Sequence is the number of a claim. Who waits has that of the one that it answers, or 0 to have one.
+	Sequence uint64 `json:"sequence"`
+	Second   string `json:"second,omitempty"` // in a claim, the id of the one that is to wait
 }
 
 func (i instance) String() string { return fmt.Sprintf("process %d on %s", i.Process, i.Host) }
-
-// before reports whether an instance is the first of the two. Whatever the clocks say, both of them find the same.
-func (i instance) before(j instance) bool {
-	return cmp.Or(i.Since.Compare(j.Since), cmp.Compare(i.ID, j.ID)) < 0
-}
 
 // Rivals are other processes with the same device id. Safe for concurrent use.
 type rivals struct {
 	deviceID string
 	device   *device.Device
 	log      *slog.Logger
+	started  time.Time
 	second   *condition    // this process leaves the place to another one
-	claim    chan struct{} // receives when this process is to say who it is
+	aside    *condition    // and the connections under the device's client ids as well
+	claim    chan struct{} // receives when this process is to claim the place
 
 	mu      sync.Mutex
-	me      instance
+	me      instance        // as of the latest claim
 	highest uint64          // sequence that was seen or used
-	known   map[string]bool // the brokers at which this process has claimed in an earlier session
+	known   map[string]bool // the brokers that have had a claim of this process in an earlier session
 	broker  string          // of the session
-	claims  int             // in the session
+	told    bool            // the broker has the latest claim, as it has come back in this session
+	claims  int             // in the session, since the last rival came or went
 	rival   instance        // zero if there is none
+	due     *time.Timer     // asks for the first claim of the session
 	doubt   *time.Timer     // ends the belief in the rival
 }
 
@@ -84,23 +85,45 @@ func newRivals(deviceID string, d *device.Device, log *slog.Logger) *rivals {
 	if err != nil {
 		host = "an unknown host"
 	}
-	return &rivals{
-		deviceID: deviceID, device: d, log: log, second: newCondition(), claim: make(chan struct{}, 1),
-		me:    instance{ID: ulid.Make().String(), Host: host, Process: os.Getpid(), Since: time.Now().UTC()},
+	r := &rivals{
+		deviceID: deviceID, device: d, log: log, started: time.Now(),
+		second: newCondition(), aside: newCondition(), claim: make(chan struct{}, 1),
+		me:    instance{ID: ulid.Make().String(), Host: host, Process: os.Getpid()},
 		known: make(map[string]bool),
 	}
+	r.due, r.doubt = time.AfterFunc(claimPause, r.claimFirst), time.AfterFunc(rivalPatience, r.disbelieve)
+	r.end()
+	return r
 }
 
-// begin begins a session. The claim follows what is retained, or comes without it.
+// begin begins a session. The rival of the last one has to say again that it waits.
 func (r *rivals) begin(broker string) (end func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.claims > 0 {
+	if r.told {
 		r.known[r.broker] = true
 	}
-	r.broker, r.claims = broker, 0
-	timer := time.AfterFunc(claimPause, r.askForClaim)
-	return func() { timer.Stop() }
+	r.broker, r.told, r.claims = broker, false, 0
+	if r.rival.ID != "" {
+		r.doubt.Reset(rivalPatience)
+	}
+	return r.end
+}
+
+func (r *rivals) end() {
+	r.due.Stop()
+	r.doubt.Stop()
+}
+
+// subscribed says that what is retained on T/instance will come. The first claim follows it, or comes without it.
+func (r *rivals) subscribed() { r.due.Reset(claimPause) }
+
+func (r *rivals) claimFirst() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.claims == 0 {
+		r.askForClaim()
+	}
 }
 
 func (r *rivals) askForClaim() {
@@ -110,18 +133,34 @@ func (r *rivals) askForClaim() {
 	}
 }
 
-// payload is what this process says of itself in a role. There is none if it has said enough.
+// payload is what this process says of itself in a role. As holds it is a new claim, and none of the second.
 func (r *rivals) payload(role string) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	switch {
+	case role != holds:
+		return r.encode(role, 0)
+	case r.second.holds():
+		return nil
+	}
+	r.claims++
+	r.highest++
+	r.me.Sequence = r.highest
+	return r.encode(holds, r.highest)
+}
+
+// answer is what this process says to the claim of the first.
+func (r *rivals) answer(sequence uint64) []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.encode(waits, sequence)
+}
+
+func (r *rivals) encode(role string, sequence uint64) []byte {
 	me := r.me
-	if me.Role = role; role == holds {
-		if r.claims++; r.claims > maxClaims {
-			return nil
-		}
-		r.highest++
-		r.me.Sequence = r.highest
-		me.Sequence = r.highest
+	me.Role, me.Sequence, me.Running = role, sequence, time.Since(r.started).Seconds()
+	if role == holds {
+		me.Second = r.rival.ID
 	}
 	payload, err := json.Marshal(me)
 	if err != nil {
@@ -130,77 +169,111 @@ func (r *rivals) payload(role string) []byte {
 	return payload
 }
 
-// heard handles a message on T/instance.
-func (r *rivals) heard(_ paho.Client, m paho.Message) {
+// read decodes a message on T/instance. It is not ok if it is of this process.
+func (r *rivals) read(m paho.Message) (other instance, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var other instance
-	if err := json.Unmarshal(m.Payload(), &other); err != nil || other.ID == r.me.ID {
-		return
+	switch err := json.Unmarshal(m.Payload(), &other); {
+	case err != nil:
+		return other, false
+	case other.ID == r.me.ID:
+		r.told = r.told || other.Role == holds && other.Sequence == r.me.Sequence
+		return other, false
 	}
-	switch other.Role {
-	case waits:
-		r.face(other)
-	case gone:
-		if other.ID == r.rival.ID {
-			r.forget()
-		}
-	case holds:
-		r.highest = max(r.highest, other.Sequence)
-		answered := !m.Retained() && r.claims > 1 // over a bridge both can be connected
-		if other.Sequence > r.me.Sequence && (answered || r.known[r.broker]) {
-			r.face(other)
-		}
-		if other.Sequence >= r.me.Sequence && r.claims < maxClaims {
+	r.highest = max(r.highest, other.Sequence)
+	return other, true
+}
+
+// heard handles a message on T/instance.
+func (r *rivals) heard(_ paho.Client, m paho.Message) {
+	other, ok := r.read(m)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case !ok || r.second.holds():
+	case other.Role == waits:
+		r.face(other, false)
+		if other.Sequence != r.me.Sequence { // it wants to know whether this one lives
 			r.askForClaim()
 		}
+	case other.Role == gone && other.ID == r.rival.ID:
+		r.forget()
+	case other.Role == holds:
+		r.contest(other, !m.Retained())
+	}
+}
+
+// contest takes a claim of another process.
+func (r *rivals) contest(other instance, live bool) {
+	answered := live && r.claims > 1 // over a bridge both can be connected
+	later := cmp.Compare(other.Sequence, r.me.Sequence)
+	switch {
+	case other.Second == r.me.ID && cmp.Or(later, cmp.Compare(r.me.ID, other.ID)) > 0: // both may say so at once
+		r.face(other, true)
+	case later > 0 && (answered || r.known[r.broker]):
+		r.face(other, other.Running > time.Since(r.started).Seconds())
+	}
+	if later >= 0 && r.claims < maxClaims && !r.second.holds() {
+		r.askForClaim()
 	}
 }
 
 // face takes it that there is a rival.
-func (r *rivals) face(other instance) {
+func (r *rivals) face(other instance, second bool) {
 	what := fmt.Sprintf("another process with the device id %s is connected to this broker: stop one of them", r.deviceID)
-	second := other.Role == holds && other.before(r.me)
-	if r.rival.ID != other.ID {
-		role := "this one goes on, as it runs for longer"
+	if r.rival.ID != other.ID || second {
+		role := "this one goes on"
 		if second {
-			role = "this one waits, and obeys the emergency stop only"
+			role = "this one waits, and hears the emergency stop only; its schedules go on"
 		}
 		r.log.Error(what, "other", other.String(), "role", role)
+		r.claims = 0
 	}
 	r.rival = other
 	r.device.Warn("rival", fmt.Sprintf("A%s (%s)", what[1:], other))
-	if r.doubt != nil {
-		r.doubt.Stop()
-	}
+	r.doubt.Stop()
 	switch {
 	case second:
 		r.second.set(true)
+		time.AfterFunc(stopPatience, r.stepAside)
 	case other.Role == holds:
-		r.doubt = time.AfterFunc(rivalPatience, func() {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			if r.rival == other {
-				r.forget()
-			}
-		})
+		r.doubt.Reset(rivalPatience)
+	}
+}
+
+// stepAside gives up the device's connections, if this process is the second: it hears the stop on another one by now,
+// or has waited for that long enough.
+func (r *rivals) stepAside() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.aside.set(r.second.holds())
+}
+
+// disbelieve ends the belief in the rival.
+func (r *rivals) disbelieve() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.rival.ID != "" && !r.second.holds() {
+		r.forget()
 	}
 }
 
 // forget takes it that there is no rival any more.
 func (r *rivals) forget() {
 	r.log.Info("the other process with this device id is gone", "other", r.rival.String())
-	r.rival = instance{}
+	r.rival, r.claims = instance{}, 0
 	r.device.Warn("rival", "")
+	r.doubt.Stop()
 	r.second.set(false)
+	r.aside.set(false)
 }
 
-// succeed has this process take the place.
+// succeed has this process take the place. What the first has said last is no news.
 func (r *rivals) succeed() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	clear(r.known) // what the first has said last is no news
-	r.claims = 0
+	r.highest++
+	r.me.Sequence = r.highest
 	r.forget()
 }
 
@@ -212,55 +285,4 @@ func (r *rivals) awaitTurn(ctx context.Context) {
 	}
 }
 
-var errSecond = errors.New("another process with this device id has the place")
-
-// watch has the second process wait until the first has gone, or ctx ends. Whenever the first says who it is, the
-// second says that it waits.
-func (r *rivals) watch(ctx context.Context, client paho.Client, topics Topics) error {
-	vacant, told := time.NewTimer(vacancy), make(chan struct{}, 1)
-	defer vacant.Stop()
-	tell := func() {
-		select {
-		case told <- struct{}{}:
-		default:
-		}
-	}
-	open, err := newSubscriptions(r.device, r.log).begin(ctx, client, []subscription{
-		{topics.Instance(), func(_ paho.Client, m paho.Message) {
-			if !m.Retained() {
-				var other instance
-				if json.Unmarshal(m.Payload(), &other) == nil && other.ID != r.me.ID && other.Role == holds {
-					tell()
-				}
-			}
-		}, "A second process is not known to the first"},
-		{topics.Availability(), func(_ paho.Client, m paho.Message) {
-			if string(m.Payload()) == Online {
-				vacant.Stop()
-			} else {
-				vacant.Reset(vacancy)
-			}
-		}, "A second process does not know when the first ends"},
-	})
-	if err != nil {
-		return err
-	}
-	if len(open) > 0 {
-		return fmt.Errorf("cannot wait for the end of the other process: %s is not to be read", open[0].topic)
-	}
-	tell()
-	for {
-		select {
-		case <-told:
-			client.Publish(topics.Instance(), 1, false, r.payload(waits))
-		case <-vacant.C:
-			r.succeed()
-			return errors.New("the other process has left its place")
-		case <-ctx.Done():
-			if client.IsConnectionOpen() {
-				client.Publish(topics.Instance(), 1, false, r.payload(gone)).WaitTimeout(farewellTimeout)
-			}
-			return nil
-		}
-	}
-}
+const errSecond session.Intended = "another process with this device id has the place"

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,53 +22,102 @@ const stopPatience = 2 * time.Second
 // takenSoon is how soon another client takes a connection again that it has lost to the stop.
 const takenSoon = 10 * time.Second
 
-const stopWarning = "The emergency stop has lost its own connection to the broker; it shares that of the commands until it is back"
+const stopWarning = "The emergency stop has lost its own connection to the broker, and comes only with the commands until it is back"
 
-// stopSession listens for the emergency stop.
-func (l *Link) stopSession(ctx context.Context, client paho.Client, present bool, up func() error) error {
-	if !present && !l.aside && !l.evading { // and with it a stop may be gone
+// A stop is the connection of the emergency stop.
+type stop struct {
+	link *Link
+	up   *condition
+
+	evadeUntil time.Time // it has a client id of its own, as another client takes its connection
+	evading    bool      // in the latest session
+	stale      bool      // what the broker keeps of the stop's session has been heard meanwhile
+	brief      bool      // its last session was lost soon
+	taken      int       // how often in a row it was lost soon, while the connection of the commands was not
+	refusals   int       // how often in a row it has got no subscription
+	refused    bool      // and there is a warning
+}
+
+func newStop(l *Link) *stop { return &stop{link: l, up: newCondition()} }
+
+func (s *stop) connection(place *session.Place) session.Connection {
+	return session.Connection{
+		Log:   s.link.log.With("connection", "stop"),
+		Place: place,
+		Ready: func(ctx context.Context) {
+			s.link.rivals.awaitTurn(ctx)
+			s.awaitPatience(ctx)
+		},
+		Options: s.options,
+		Session: s.session,
+	}
+}
+
+func (s *stop) options() *paho.ClientOptions {
+	var options *paho.ClientOptions
+	if s.evading = time.Now().Before(s.evadeUntil); s.evading {
+		options = s.link.options("-stop-" + s.link.rivals.me.ID)
+	} else {
+		// A persistent session: a stop that was sent while the device was away comes on return.
+		options = s.link.options("-stop").SetCleanSession(s.stale)
+	}
+	return options.SetDefaultPublishHandler(s.link.pressed(stopWay))
+}
+
+const (
+	errAgain session.Intended = "trying the client id of the stop again"
+	errStale session.Intended = "the stop's session begins anew"
+)
+
+// session listens for the emergency stop.
+func (s *stop) session(ctx context.Context, client paho.Client, present bool, up func() error) error {
+	l := s.link
+	if s.stale && !s.evading { // it has been cleared by now
+		s.stale = false
+		return cmp.Or[error](up(), errStale)
+	}
+	if !present && !s.evading { // and with it a stop may be gone
 		l.device.StopMissed()
 	}
 	err := session.Subscribe(ctx, client, l.pressed(stopWay), l.topics.Set(device.StopOperation))
-	if l.stopAnswered(err, client.IsConnectionOpen()); err != nil {
+	if s.answered(err, client.IsConnectionOpen()); err != nil {
 		return err
 	}
 	if err := up(); err != nil {
 		return err
 	}
-	l.stopUp.set(true)
+	s.up.set(true)
 	l.device.StopHeard(true)
 	l.device.Warn("stop connection", "")
-	if l.aside {
-		err = l.rivals.watch(ctx, client, l.topics)
-	} else {
-		err = l.awaitLoss(ctx)
-	}
-	l.stopUp.set(false)
+	err = s.awaitLoss(ctx)
+	s.up.set(false)
 	l.device.StopHeard(false)
-	l.device.Warn("stop connection", stopWarning)
+	if !errors.Is(err, errSecond) {
+		l.device.Warn("stop connection", stopWarning)
+	}
 	return err
 }
 
 // awaitLoss lasts as long as a session of the stop under an id that is the device's, or for a while under another one.
-func (l *Link) awaitLoss(ctx context.Context) error {
-	settled, parole := time.After(takenSoon), time.After(parole)
+func (s *stop) awaitLoss(ctx context.Context) error {
+	settled := time.After(takenSoon)
+	var again <-chan time.Time
+	if s.evading {
+		again = time.After(time.Until(s.evadeUntil))
+	}
 	for {
 		select {
-		case <-l.rivals.second.is():
+		case <-s.link.rivals.aside.is():
 			return errSecond
 		case <-settled:
-			if settled = nil; !l.evading {
-				l.stopTaken = 0
-				l.device.Warn("stop taken", "")
+			if settled = nil; !s.evading {
+				s.taken = 0
+				s.link.device.Warn("stop taken", "")
 			}
-		case <-parole:
-			if l.evading {
-				l.stopTaken = suspicious - 1
-				return errors.New("trying the client id of the stop again")
-			}
+		case <-again:
+			return errAgain
 		case <-ctx.Done():
-			l.stopBrief = settled != nil && !l.evading
+			s.brief = settled != nil && !s.evading
 			return nil
 		}
 	}
@@ -76,81 +126,95 @@ func (l *Link) awaitLoss(ctx context.Context) error {
 // judgeLoss looks for another client with the id of the stop's connection: the two take it from each other every second.
 // It is known by the commands, which stay connected. The stop then gets an id that nobody else has, for a while; what is
 // sent while the device is away does not come to that one.
-func (l *Link) judgeLoss() {
-	brief := l.stopBrief
-	l.stopBrief = false
+func (s *stop) judgeLoss() {
+	brief := s.brief
+	s.brief = false
 	switch {
 	case !brief:
 		return
-	case !l.commandsUp.holds(): // the network has failed
-		l.stopTaken = 0
+	case !s.link.commandsUp.holds(): // the network has failed
+		s.taken = 0
 		return
 	}
-	if l.stopTaken++; l.stopTaken == suspicious {
-		text := fmt.Sprintf("another client takes the connection of the emergency stop again and again: no other may have the client id %s",
-			l.clientID("-stop"))
-		l.log.Error(text)
-		l.device.Warn("stop taken", "A"+text[1:])
+	if s.taken++; s.taken < suspicious {
+		return
 	}
+	s.taken = suspicious - 1 // once more will do after that while
+	s.evadeUntil, s.stale = time.Now().Add(parole), true
+	text := fmt.Sprintf("another client takes the connection of the emergency stop again and again: no other may have the client id %s",
+		s.link.clientID("-stop"))
+	s.link.log.Error(text)
+	s.link.device.Warn("stop taken", "A"+text[1:])
 }
 
-// stopAnswered takes how the subscription of the stop has ended. A broker that ends the connection instead of an answer is
+// answered takes how the subscription of the stop has ended. A broker that ends the connection instead of an answer is
 // believed only when it has done so a few times.
-func (l *Link) stopAnswered(err error, connected bool) {
-	topic := l.topics.Set(device.StopOperation)
+func (s *stop) answered(err error, connected bool) {
+	topic := s.link.topics.Set(device.StopOperation)
 	switch {
 	case err == nil:
-		l.stopRefusals, l.stopRefused = 0, false
-		l.device.Warn("stop subscription", "")
+		s.refusals, s.refused = 0, false
+		s.link.device.Warn("stop subscription", "")
 		return
 	case errors.Is(err, session.ErrRefused):
-		l.stopRefusals++
+		s.refusals++
 	case connected:
 		return // the program ends, or the broker does not answer
 	default:
-		if l.stopRefusals++; l.stopRefusals < suspicious {
+		if s.refusals++; s.refusals < suspicious {
 			return
 		}
 		err = fmt.Errorf("the broker ends the connection at the subscription to %s; its access control must allow it to this user", topic)
 	}
-	if !l.stopRefused {
-		l.log.Error("the emergency stop has no connection of its own", "error", err)
+	if !s.refused {
+		s.link.log.Error("the emergency stop has no connection of its own", "error", err)
 	}
-	l.stopRefused = true
-	l.device.Warn("stop subscription", "The emergency stop: "+err.Error())
+	s.refused = true
+	s.link.device.Warn("stop subscription", "The emergency stop: "+err.Error())
 }
 
 // awaitPatience returns when the stop is to connect: later, the more often it got no subscription.
-func (l *Link) awaitPatience(ctx context.Context) {
-	l.judgeLoss()
-	if l.stopRefusals < suspicious {
+func (s *stop) awaitPatience(ctx context.Context) {
+	s.judgeLoss()
+	if s.refusals < suspicious {
 		return
 	}
 	select {
-	case <-time.After(time.Duration(min(l.stopRefusals*l.stopRefusals, 30)) * time.Second):
+	case <-time.After(time.Duration(min(s.refusals*s.refusals, 30)) * time.Second):
 	case <-ctx.Done():
 	}
 }
 
-// awaitStop returns when the stop has its subscription, or has waited for long enough. What the broker has
-// kept comes with the connection, before any subscription.
-func (l *Link) awaitStop(ctx context.Context) {
+// await returns whether the stop has its subscription, or has waited for long enough.
+func (s *stop) await(ctx context.Context) bool {
 	select {
-	case <-l.stopUp.is():
+	case <-s.up.is():
+		return true
 	case <-time.After(stopPatience):
-		l.device.Warn("stop connection", stopWarning)
-		select {
-		case <-l.stopUp.is(): // just now
-			l.device.Warn("stop connection", "")
-		default:
-		}
+		return false
 	case <-ctx.Done():
+		return true
+	}
+}
+
+// awaitOrWarn has the commands wait for the stop: what the broker has kept comes with the connection, before any
+// subscription.
+func (s *stop) awaitOrWarn(ctx context.Context) {
+	if s.await(ctx) {
+		return
+	}
+	s.link.device.Warn("stop connection", stopWarning)
+	if s.up.holds() { // just now
+		s.link.device.Warn("stop connection", "")
 	}
 }
 
 // pressed handles an emergency stop: whatever the payload, and before looking at it.
 func (l *Link) pressed(w way) paho.MessageHandler {
 	return func(_ paho.Client, m paho.Message) {
+		if m.Topic() != l.topics.Set(device.StopOperation) { // another client has subscribed to it under this client id
+			return
+		}
 		l.device.Stop(func() *device.Command {
 			if !l.copies.first(w, m.Payload()) {
 				return nil

@@ -66,7 +66,7 @@ func start(t *testing.T, output string, env []string, program string, args ...st
 	}()
 	t.Cleanup(func() {
 		p.end(os.Interrupt)
-		if text, err := os.ReadFile(output); err == nil && (t.Failed() || os.Getenv("DBG") != "") {
+		if text, err := os.ReadFile(output); err == nil && t.Failed() {
 			t.Logf("%s:\n%s", filepath.Base(output), text[max(0, len(text)-50000):])
 		}
 	})

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/url"
 	"slices"
 	"strings"
 	"syscall"
@@ -52,7 +51,7 @@ func (e explained) Error() string { return e.text }
 func (e explained) Unwrap() error { return e.error }
 
 // explain adds to why a connection has not come about what its owner can do about that, in the words of the
-// settings. The options are those of the attempt.
+// settings. The options are those of the attempt, which was to one broker.
 func explain(err error, o *paho.ClientOptions) error {
 	cause := err
 	if both, ok := err.(interface{ Unwrap() []error }); ok { // without what paho writes before it
@@ -63,7 +62,9 @@ func explain(err error, o *paho.ClientOptions) error {
 		cause = network
 	}
 	text := cause.Error()
-	if advice := advise(cause, o); advice != "" {
+	if isClosed(cause) {
+		text = closed(o)
+	} else if advice := advise(cause, o); advice != "" {
 		text = fmt.Sprintf("%s (%s)", advice, text)
 	}
 	return explained{text, err}
@@ -94,8 +95,6 @@ func advise(err error, o *paho.ClientOptions) string {
 			return "the broker wants a user name and a password: set " + userSetting + " and " + passwordSetting
 		}
 		return "the broker refused user name or password: " + userSetting + " and " + passwordSetting + " must be those of one of its users"
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return closed(o)
 	}
 	return ""
 }
@@ -129,10 +128,7 @@ func outdated(c *x509.Certificate) string {
 
 // refusedTLS says what the broker has against the connection.
 func refusedTLS(alert string, o *paho.ClientOptions) string {
-	var own []tls.Certificate
-	if o.TLSConfig != nil {
-		own = o.TLSConfig.Certificates
-	}
+	own := certificates(o)
 	is := func(alerts ...tls.AlertError) bool {
 		return slices.ContainsFunc(alerts, func(a tls.AlertError) bool { return a.Error() == alert })
 	}
@@ -151,14 +147,27 @@ func refusedTLS(alert string, o *paho.ClientOptions) string {
 	return ""
 }
 
-// closed says what a broker may miss that closes the connection without an answer.
+// certificates are the client's own.
+func certificates(o *paho.ClientOptions) []tls.Certificate {
+	if o.TLSConfig == nil {
+		return nil
+	}
+	return o.TLSConfig.Certificates
+}
+
+// isClosed reports whether the broker has closed the connection without an answer, in whatever way that shows.
+func isClosed(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// closed says what a broker may miss that does so.
 func closed(o *paho.ClientOptions) string {
 	const what = "the broker closed the connection without an answer: "
-	if !slices.ContainsFunc(o.Servers, func(u *url.URL) bool { return u.Scheme == "ssl" || u.Scheme == "wss" }) {
+	if scheme := o.Servers[0].Scheme; scheme != "ssl" && scheme != "wss" {
 		return what + "if it wants TLS at this port, " + brokerSetting + " must begin with ssl:// (wss:// for WebSockets)"
 	}
 	advice := what + "if it has no TLS at this port, " + brokerSetting + " must have another port, or begin with tcp://; if it "
-	if len(o.TLSConfig.Certificates) > 0 {
+	if len(certificates(o)) > 0 {
 		return advice + "refuses the certificate in " + certSetting + ", its log says why"
 	}
 	return advice + "wants a client certificate, set " + certSetting + " and " + keySetting

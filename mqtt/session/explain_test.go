@@ -203,6 +203,14 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// A client of this package may leave the TLS out, for what is usual.
+func TestExplainWithoutAConfigurationOfTLS(t *testing.T) {
+	at := serveFault(t, nil, "")
+	if err := attempt(Broker{URLs: []string{"ssl://" + at.String()}}); !strings.Contains(err.Error(), "wants a client certificate") {
+		t.Errorf("the error is %q", err)
+	}
+}
+
 // attempt connects once, and returns why it has failed, explained.
 func attempt(b Broker) error {
 	o := b.Options("explained").SetProtocolVersion(4).SetConnectRetry(false).SetConnectTimeout(time.Minute)

@@ -10,9 +10,9 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
@@ -70,17 +70,22 @@ type Connection struct {
 	// up, if there is one. Its context ends with the connection. Present says that the broker has kept the session
 	// since the last one.
 	Session func(ctx context.Context, client paho.Client, present bool, up func() error) error
-	// Lost is told why a session has ended, or could not begin. It may be nil.
+	// Lost is told why a session has ended, or could not begin at any broker. It may be nil.
 	Lost func(error)
 }
 
-// Run connects until ctx ends. An outage is logged once, however many attempts it takes.
+// An Intended end of a session is none of the broker's doing. The next session begins at once.
+type Intended string
+
+func (i Intended) Error() string { return string(i) }
+
+// Run connects until ctx ends. An outage is logged once with each reason that it has, however many attempts it takes.
 func (c *Connection) Run(ctx context.Context) {
-	down := false
+	told := make(map[string]bool)
 	for c.Ready(ctx); ctx.Err() == nil; c.Ready(ctx) {
 		err := c.once(ctx, func(broker *url.URL) {
 			c.Log.Info("connected to the broker", "broker", broker.Redacted())
-			down = false
+			clear(told)
 		})
 		if ctx.Err() != nil {
 			return
@@ -88,9 +93,14 @@ func (c *Connection) Run(ctx context.Context) {
 		if c.Lost != nil {
 			c.Lost(err)
 		}
+		if errors.As(err, new(Intended)) {
+			c.Log.Info("connecting to the broker anew", "reason", err)
+			continue
+		}
+		reason := strings.Map(withoutDigits, err.Error())
 		level := slog.LevelDebug
-		if !down {
-			level, down = slog.LevelWarn, true
+		if !told[reason] {
+			level, told[reason] = slog.LevelWarn, true
 		}
 		c.Log.Log(ctx, level, "no connection to the broker, trying again until there is", "error", err)
 		select {
@@ -101,8 +111,17 @@ func (c *Connection) Run(ctx context.Context) {
 	}
 }
 
-// once is one session, from connecting to its end, which the error explains.
-func (c *Connection) once(ctx context.Context, up func(broker *url.URL)) error {
+// withoutDigits drops what differs each time in an error of the same kind: ports and times.
+func withoutDigits(r rune) rune {
+	if unicode.IsDigit(r) {
+		return -1
+	}
+	return r
+}
+
+// once is one session, at the first broker that takes the connection. The error says how it ended, or why there was
+// none at each of them.
+func (c *Connection) once(ctx context.Context, up func(broker *url.URL)) (failed error) {
 	sessionCtx, lose := context.WithCancelCause(ctx)
 	defer lose(nil)
 	options := c.Options().
@@ -114,16 +133,40 @@ func (c *Connection) once(ctx context.Context, up func(broker *url.URL)) error {
 		SetConnectionLostHandler(func(_ paho.Client, err error) {
 			lose(fmt.Errorf("the connection was lost: %w", err))
 		})
-	brokers, at := options.Servers, 0 // the broker of the latest attempt
-	options.Servers = c.Place.order(brokers)
-	attempted := options.OnConnectAttempt
-	options.SetConnectionAttemptHandler(func(broker *url.URL, config *tls.Config) *tls.Config {
-		at = slices.Index(brokers, broker)
-		if attempted != nil {
-			return attempted(broker, config)
+	brokers := options.Servers
+	for _, at := range c.Place.order(c, len(brokers)) {
+		options.Servers = brokers[at : at+1]
+		client, present, err := connect(ctx, options)
+		if client != nil {
+			err = c.Session(sessionCtx, client, present, func() error {
+				if err := c.Place.enter(c, at, lose); err != nil {
+					return err
+				}
+				failed = nil
+				up(brokers[at])
+				return nil
+			})
+			c.Place.exit(c, at, len(brokers))
+			if cause := context.Cause(sessionCtx); cause != nil && !errors.Is(err, cause) {
+				err = cause
+			}
+			client.Disconnect(uint(disconnectTimeout.Milliseconds()))
 		}
-		return config
-	})
+		if len(brokers) > 1 {
+			err = fmt.Errorf("%s: %w", brokers[at].Redacted(), err)
+		}
+		if failed != nil {
+			err = fmt.Errorf("%w; %w", failed, err)
+		}
+		if failed = err; client != nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return failed
+}
+
+// connect makes one attempt. Present says that the broker has kept the session since the last one.
+func connect(ctx context.Context, options *paho.ClientOptions) (_ paho.Client, present bool, _ error) {
 	client := paho.NewClient(options)
 	token := client.Connect().(*paho.ConnectToken)
 	select {
@@ -133,30 +176,12 @@ func (c *Connection) once(ctx context.Context, up func(broker *url.URL)) error {
 			<-token.Done()
 			client.Disconnect(0)
 		}()
-		return ctx.Err()
+		return nil, false, ctx.Err()
 	}
 	if err := token.Error(); err != nil {
-		return explain(err, options)
+		return nil, false, explain(err, options)
 	}
-	defer client.Disconnect(uint(disconnectTimeout.Milliseconds()))
-	entered := false
-	err := c.Session(sessionCtx, client, token.SessionPresent(), func() error {
-		if err := c.Place.enter(at); err != nil {
-			return err
-		}
-		entered = true
-		up(brokers[at])
-		return nil
-	})
-	if entered {
-		c.Place.leave()
-	} else {
-		c.Place.avoid(at, brokers)
-	}
-	if cause := context.Cause(sessionCtx); cause != nil && !errors.Is(err, cause) {
-		return cause
-	}
-	return err
+	return client, token.SessionPresent(), nil
 }
 
 // Subscribe returns once the broker has confirmed the subscriptions, with QoS 1, or with [ErrRefused].
