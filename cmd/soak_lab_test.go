@@ -37,7 +37,6 @@ type lab struct {
 	jump    atomic.Int64 // ns by which the wall clock is ahead
 	disk    disk
 	process *process // nil while there is none
-	log     strings.Builder
 
 	mu       sync.Mutex // for what the processes' goroutines and the observer's come to
 	broker   *broker.Broker
