@@ -176,10 +176,8 @@ func (p *promises) event(e device.Event) {
 		o.loose = false
 	case o.over() && op.State != o.state:
 		p.breach("%s has ended as %s, and is %s", o.id, o.state, op.State)
-	case op.Attempt < o.attempt:
-		if op.State != device.Queued || e.Durable { // a repeat of what came before
-			return
-		}
+	case op.Attempt < o.attempt && !op.State.Ended(): // a repeat of what came before
+		return
 	}
 	o.state, o.attempt = op.State, op.Attempt
 	if e.Durable {
