@@ -53,7 +53,7 @@ func benchmarkArrival(b *testing.B, openStore func(*slog.Logger) (store, error))
 	defer start(func(ctx context.Context) error { return servo.Serve(ctx, line) })()
 	port := &goalPort{Port: host, written: make(chan time.Time, 1)}
 	open := func(*slog.Logger) openFunc { return func(string, int) (motor.Port, error) { return port, nil } }
-	defer start(func(ctx context.Context) error { return serve(ctx, s, open, openStore, true) })()
+	defer start(func(ctx context.Context) error { return serve(ctx, s, world{open, openStore, time.Now, true}) })()
 
 	client := paho.NewClient(paho.NewClientOptions().AddBroker(s.broker.URLs[0]).SetOrderMatters(false))
 	if token := client.Connect(); token.Wait() && token.Error() != nil {

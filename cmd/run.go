@@ -37,7 +37,7 @@ func newRun() *cobra.Command {
 			if s.port == simulatedPort {
 				return serveSimulated(c.Context(), s, noPTY, openStore)
 			}
-			return serve(c.Context(), s, motor.Serial, openStore, false)
+			return serve(c.Context(), s, world{port: motor.Serial, store: openStore, now: time.Now})
 		},
 	}
 }
@@ -69,12 +69,20 @@ func (*forgetful) Close() error { return nil }
 
 var _ mqtt.Schedules = (*scheduler.Scheduler)(nil)
 
+// A world is what a device process finds around it, besides the broker.
+type world struct {
+	port      func(*slog.Logger) openFunc
+	store     func(*slog.Logger) (store, error)
+	now       func() time.Time // the wall clock
+	simulated bool             // the servo is
+}
+
 // serve runs one device until ctx ends. Then the device halts first, the broker is told, and the port
 // is closed.
-func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, openStore func(*slog.Logger) (store, error), simulated bool) error {
+func serve(ctx context.Context, s settings, w world) error {
 	lines := mqtt.NewLog()
 	log := slog.New(lines.Handler(s.log.WithAttrs([]slog.Attr{slog.String("device", s.deviceID)})))
-	kept, err := openStore(log.With("part", "journal"))
+	kept, err := w.store(log.With("part", "journal"))
 	if err != nil {
 		return err
 	}
@@ -85,7 +93,7 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, op
 	}()
 	motorLog := log.With("part", "motor")
 	m := motor.New(motor.Config{
-		Open:           open(motorLog),
+		Open:           w.port(motorLog),
 		Port:           s.port,
 		Baud:           s.baud,
 		ID:             s.id,
@@ -111,13 +119,13 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, op
 		ResumeWindow: s.resumeWindow,
 		Setup:        device.Setup{Port: s.port, Baud: s.baud, ID: int(s.id), Speed: s.speed},
 		NewID:        newID,
-		Now:          time.Now,
+		Now:          w.now,
 		Motor:        m,
 		Store:        kept,
 		Gather:       gather,
 		Log:          log.With("part", "device"),
 		Version:      version(),
-		Simulated:    simulated,
+		Simulated:    w.simulated,
 	})
 	if err != nil {
 		return err
@@ -126,7 +134,7 @@ func serve(ctx context.Context, s settings, open func(*slog.Logger) openFunc, op
 		Device: d,
 		Store:  kept,
 		NewID:  newID,
-		Now:    time.Now,
+		Now:    w.now,
 		Gather: gather,
 		Log:    log.With("part", "scheduler"),
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/plate-resort/plate-resort/motor"
 	"github.com/plate-resort/plate-resort/motor/simulator"
@@ -48,5 +49,5 @@ func serveSimulated(ctx context.Context, s settings, openPTY func(link string) (
 	default:
 		return err
 	}
-	return serve(ctx, s, open, openStore, true)
+	return serve(ctx, s, world{port: open, store: openStore, now: time.Now, simulated: true})
 }

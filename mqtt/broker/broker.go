@@ -17,7 +17,7 @@ import (
 
 // A Broker accepts connections until it is closed.
 type Broker struct {
-	addr  net.Addr
+	door  *door
 	close func() error
 }
 
@@ -27,21 +27,54 @@ func Listen(address string) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the broker cannot listen: %w", err)
 	}
+	return serve(listener)
+}
+
+// New starts a broker that clients reach through [Broker.Pipe] alone, and that works in virtual time.
+func New() (*Broker, error) { return serve(&nowhere{closed: make(chan struct{})}) }
+
+func serve(listener net.Listener) (*Broker, error) {
 	server := mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err := server.AddHook(&admission{server: server}, nil); err != nil {
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}
-	if err := server.AddListener(&door{Net: listeners.NewNet("tcp", listener), conns: make(map[net.Conn]bool)}); err != nil {
+	entrance := &door{Net: listeners.NewNet("tcp", listener), listener: listener, establish: server.EstablishConnection, conns: make(map[net.Conn]bool)}
+	if err := server.AddListener(entrance); err != nil {
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}
 	if err := server.Serve(); err != nil {
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}
-	return &Broker{listener.Addr(), sync.OnceValue(server.Close)}, nil
+	return &Broker{entrance, sync.OnceValue(server.Close)}, nil
 }
 
 // Addr is the address that the broker listens on.
-func (b *Broker) Addr() net.Addr { return b.addr }
+func (b *Broker) Addr() net.Addr { return b.door.listener.Addr() }
+
+// Pipe lets a client in through memory, and returns its end of the connection.
+func (b *Broker) Pipe() net.Conn {
+	client, server := net.Pipe()
+	go func() { _ = b.door.admit(b.door.ID(), server) }() // ends with the connection
+	return client
+}
+
+// Nowhere is a listener that nobody can reach.
+type nowhere struct {
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (n *nowhere) Accept() (net.Conn, error) {
+	<-n.closed
+	return nil, net.ErrClosed
+}
+
+func (n *nowhere) Close() error {
+	n.once.Do(func() { close(n.closed) })
+	return nil
+}
+
+func (n *nowhere) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "memory"} }
 
 // Close ends all connections and the broker. It does nothing when called again.
 func (b *Broker) Close() error { return b.close() }
@@ -50,7 +83,9 @@ func (b *Broker) Close() error { return b.close() }
 // that leaves at the same time (github.com/mochi-mqtt/server/issues/488), and lets nobody in meanwhile.
 type door struct {
 	*listeners.Net
-	inside sync.WaitGroup
+	listener  net.Listener
+	establish listeners.EstablishFn
+	inside    sync.WaitGroup
 
 	mu     sync.Mutex
 	closed bool
@@ -58,14 +93,15 @@ type door struct {
 }
 
 // Serve lets clients in until the door is closed.
-func (d *door) Serve(establish listeners.EstablishFn) {
-	d.Net.Serve(func(id string, conn net.Conn) error {
-		if !d.enter(conn) {
-			return conn.Close()
-		}
-		defer d.leave(conn)
-		return establish(id, conn)
-	})
+func (d *door) Serve(listeners.EstablishFn) { d.Net.Serve(d.admit) }
+
+// admit serves one client until its connection ends.
+func (d *door) admit(id string, conn net.Conn) error {
+	if !d.enter(conn) {
+		return conn.Close()
+	}
+	defer d.leave(conn)
+	return d.establish(id, conn)
 }
 
 // Close ends all connections.

@@ -1,0 +1,101 @@
+//go:build e2e
+
+package cmd_test
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+)
+
+var (
+	kills    = flag.Int("kills", 10, "how often the process is killed")
+	killSeed = flag.Uint64("kills.seed", 1, "of when, and of what it has to do")
+)
+
+// A process that is killed again and again, at any moment of its life, loses nothing that it has given a receipt for, and
+// does nothing again whose end it has given one for.
+func TestKilledAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(*killSeed, 0))
+	t.Cleanup(func() { t.Logf("again: -run TestKilledAgainAndAgain -kills=%d -kills.seed=%d", *kills, *killSeed) })
+	d := newDevice(t, brisk, "PLATE_RESORT_PRECISE=false")
+	sender := paho.NewClient(paho.NewClientOptions().AddBroker(d.broker.url()).SetClientID("sender"))
+	if token := sender.Connect(); token.Wait() && token.Error() != nil {
+		t.Fatal(token.Error())
+	}
+	defer sender.Disconnect(0)
+	sent := 0
+	send := func() {
+		sent++
+		payload := fmt.Sprintf(`{"id": "move-%d", "angle": %d}`, sent, 20+random.IntN(40))
+		if token := sender.Publish(d.topic("angle/set"), 1, false, payload); token.Wait() && token.Error() != nil {
+			t.Fatal(token.Error())
+		}
+	}
+	for n := range *kills {
+		if n > 0 {
+			d.run(t)
+		}
+		dead := time.After(time.Duration(random.Int64N(int64(2500 * time.Millisecond))))
+		for alive := true; alive; {
+			send()
+			select {
+			case <-dead:
+				alive = false
+			case <-time.After(time.Duration(random.Int64N(int64(400 * time.Millisecond)))):
+			}
+		}
+		d.program.kill(t)
+	}
+	d.run(t)
+	d.program.awaitText(t, "connected to the broker", "connection=commands")
+	d.program.awaitText(t, "motor connected")
+	d.send(t, "home", `{"id": "last"}`) // after all others
+	d.watch.operation(t, "last", "completed")
+
+	type life struct {
+		receipt bool
+		end     string // durable
+	}
+	lives := make(map[string]*life)
+	for _, e := range d.watch.events(t, func(operation) bool { return true }) {
+		l := lives[e.ID]
+		if l == nil {
+			l = new(life)
+			lives[e.ID] = l
+		}
+		durable := e.Durable == nil || *e.Durable
+		if l.end != "" && e.State != l.end {
+			t.Errorf("%s has ended as %s, and is %s, attempt %d", e.ID, l.end, e.State, e.Attempt)
+		}
+		if !durable || e.State == "rejected" {
+			continue
+		}
+		l.receipt = true
+		switch e.State {
+		case "completed", "failed", "cancelled", "expired", "interrupted":
+			l.end = e.State
+		}
+	}
+	receipts, completed := 0, 0
+	for id, l := range lives {
+		if l.receipt {
+			receipts++
+		}
+		if l.receipt && l.end == "" {
+			t.Errorf("%s was accepted, and has no end", id)
+		}
+		if l.end == "completed" {
+			completed++
+		}
+	}
+	if receipts < *kills/2 || completed == 0 {
+		t.Errorf("there were no more than %d receipts and %d moves", receipts, completed)
+	}
+	t.Logf("%d kills: %d commands, %d receipts, %d completed", *kills, sent, receipts, completed)
+}
