@@ -22,6 +22,9 @@ var (
 	soakHours = flag.Uint64("soak.hours", 10, "hours to soak")
 )
 
+// flood is how many rejections a second are answered; more of them are counted.
+const flood = 20
+
 // Least of what happens in an hour.
 const (
 	leastOperations = 100
@@ -57,8 +60,9 @@ func TestSoak(t *testing.T) {
 // An hour is what happens in one.
 type hour struct {
 	*lab
-	count  int      // of commands
-	sent   []*order // with an id
+	count  int         // of commands
+	sent   []*order    // with an id
+	lately []time.Time // when commands were sent, in the last second
 	faults int
 	heals  []heal
 }
@@ -202,13 +206,14 @@ func (h *hour) order(name device.Name, fields string, goal *float64) *order {
 }
 
 func (h *hour) send(o *order) {
+	h.lately = slices.DeleteFunc(append(h.lately, time.Now()), func(t time.Time) bool { return time.Since(t) > time.Second })
 	h.mu.Lock()
 	switch {
 	case h.process == nil || h.broker == nil:
 		if o.arrived != yes && o.arrived != maybe {
 			o.arrived = no
 		}
-	case h.promises.settled():
+	case h.promises.settled() && len(h.lately) <= flood:
 		o.arrived = yes
 	case o.arrived != yes:
 		o.arrived = maybe
