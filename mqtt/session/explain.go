@@ -77,8 +77,11 @@ func advise(err error, o *paho.ClientOptions) string {
 		hostname x509.HostnameError
 		invalid  x509.CertificateInvalidError
 		network  *net.OpError
+		lookup   *net.DNSError
 	)
 	switch {
+	case errors.As(err, &lookup) && lookup.IsNotFound && strings.HasSuffix(lookup.Name, ".local"):
+		return "a name in .local is known to this machine's other programs alone: " + brokerSetting + " must have the broker's address, or a name that the network's router knows"
 	case errors.As(err, &unknown):
 		return "the broker's certificate is not from an authority that this machine trusts: set " + caSetting +
 			" to the certificate of the authority that it is from"

@@ -323,3 +323,13 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 	}
 	return key
 }
+
+// Go's own resolver, which a program without the C library has, knows no multicast DNS.
+func TestExplainLocalName(t *testing.T) {
+	for name, want := range map[string]bool{"resort.local": true, "broker.lab": false} {
+		err := explain(&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}}, paho.NewClientOptions())
+		if got := strings.Contains(err.Error(), "PLATE_RESORT_MQTT_BROKER must have the broker's address"); got != want || !strings.Contains(err.Error(), name) {
+			t.Errorf("of %s it says %q", name, err)
+		}
+	}
+}
