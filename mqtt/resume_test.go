@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,9 +37,14 @@ func left() device.Saved {
 	}
 }
 
-// startFake runs a device "lab" with a fake motor, linked to a broker at address, until end is called.
+// startFake runs a device "lab" with a fake motor, linked to a broker at address, until end is called. There may be several
+// addresses, with commas between them.
 func startFake(t *testing.T, address string, keepCommands bool, saved device.Saved) (m *devicetest.Motor, end func()) {
 	t.Helper()
+	var urls []string
+	for _, one := range strings.Split(address, ",") {
+		urls = append(urls, "tcp://"+one)
+	}
 	log, m := slog.New(slog.DiscardHandler), devicetest.New()
 	var ids atomic.Int64
 	d, err := device.New(device.Config{
@@ -52,7 +58,7 @@ func startFake(t *testing.T, address string, keepCommands bool, saved device.Sav
 		t.Fatal(err)
 	}
 	link := mqtt.NewLink(mqtt.Config{
-		Broker:    session.Broker{URLs: []string{"tcp://" + address}, Keepalive: 15 * time.Second},
+		Broker:    session.Broker{URLs: urls, Keepalive: 15 * time.Second},
 		BaseTopic: "plate-resort", DeviceID: "lab",
 		KeepCommands: keepCommands, Lines: mqtt.NewLog(), Log: log,
 	}, d, newFakeSchedules())
@@ -76,6 +82,19 @@ func TestWhatWasInterruptedGoesOnWithABrokerThatHasKeptTheStop(t *testing.T) {
 	_, end = startFake(t, b.Addr().String(), false, left())
 	defer end()
 	w.untilOperation("ran", device.Running)
+}
+
+// A stop may have been sent to another broker than the one that comes first.
+func TestWhatWasInterruptedEndsWithSeveralBrokers(t *testing.T) {
+	b := listen(t, "127.0.0.1:0")
+	w := watch(t, b.Addr())
+	brokers := b.Addr().String() + ",127.0.0.1:1"
+	_, end := startFake(t, brokers, false, device.Saved{})
+	w.untilIs("plate-resort/lab/availability", "online")
+	end()
+	_, end = startFake(t, brokers, false, left())
+	defer end()
+	w.untilOperation("ran", device.Interrupted)
 }
 
 // A stop with QoS 1 that was sent while the device was away is gone with the broker's memory.

@@ -104,6 +104,10 @@ func (r *rivals) begin(broker string) (end func()) {
 		r.known[r.broker] = true
 	}
 	r.broker, r.told, r.claims = broker, false, 0
+	select {
+	case <-r.claim: // of the last session: what is retained is read first
+	default:
+	}
 	if r.rival.ID != "" {
 		r.doubt.Reset(rivalPatience)
 	}
@@ -193,7 +197,7 @@ func (r *rivals) heard(_ paho.Client, m paho.Message) {
 	case !ok || r.second.holds():
 	case other.Role == waits:
 		r.face(other, false)
-		if other.Sequence != r.me.Sequence { // it wants to know whether this one lives
+		if other.Sequence == 0 || other.Sequence > r.me.Sequence { // it wants to know whether this one lives
 			r.askForClaim()
 		}
 	case other.Role == gone && other.ID == r.rival.ID:
@@ -210,7 +214,7 @@ func (r *rivals) contest(other instance, live bool) {
 	switch {
 	case other.Second == r.me.ID && cmp.Or(later, cmp.Compare(r.me.ID, other.ID)) > 0: // both may say so at once
 		r.face(other, true)
-	case later > 0 && (answered || r.known[r.broker]):
+	case later > 0 && (answered || !live && r.known[r.broker]): // a bridge may bring late what a dead process has claimed
 		r.face(other, other.Running > time.Since(r.started).Seconds())
 	}
 	if later >= 0 && r.claims < maxClaims && !r.second.holds() {

@@ -44,6 +44,7 @@ func (l *Link) second(place *session.Place) session.Connection {
 				}
 				if ctx.Err() == nil {
 					l.stop.await(ctx)
+					l.device.Warn("subscription "+l.topics.Set(device.StopOperation), "") // it is the stop's own again
 					return errLeft
 				}
 				return nil

@@ -1,7 +1,6 @@
 package mqtt
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,6 +30,7 @@ type stop struct {
 
 	evadeUntil time.Time // it has a client id of its own, as another client takes its connection
 	evading    bool      // in the latest session
+	begun      bool      // it has had a session
 	stale      bool      // what the broker keeps of the stop's session has been heard meanwhile
 	brief      bool      // its last session was lost soon
 	taken      int       // how often in a row it was lost soon, while the connection of the commands was not
@@ -73,12 +73,17 @@ const (
 func (s *stop) session(ctx context.Context, client paho.Client, present bool, up func() error) error {
 	l := s.link
 	if s.stale && !s.evading { // it has been cleared by now
+		if err := up(); err != nil { // elsewhere
+			return err
+		}
 		s.stale = false
-		return cmp.Or[error](up(), errStale)
+		return errStale
 	}
-	if !present && !s.evading { // and with it a stop may be gone
+	// A stop may be gone with the session, or waits at another broker, where this process cannot know that it was.
+	if !s.evading && (!present || !s.begun && len(l.config.Broker.URLs) > 1) {
 		l.device.StopMissed()
 	}
+	s.begun = true
 	err := session.Subscribe(ctx, client, l.pressed(stopWay), l.topics.Set(device.StopOperation))
 	if s.answered(err, client.IsConnectionOpen()); err != nil {
 		return err
@@ -141,6 +146,7 @@ func (s *stop) judgeLoss() {
 	}
 	s.taken = suspicious - 1 // once more will do after that while
 	s.evadeUntil, s.stale = time.Now().Add(parole), true
+	s.link.device.StopMissed() // the other may have taken it
 	text := fmt.Sprintf("another client takes the connection of the emergency stop again and again: no other may have the client id %s",
 		s.link.clientID("-stop"))
 	s.link.log.Error(text)
