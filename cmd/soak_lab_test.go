@@ -334,7 +334,8 @@ type disk struct {
 	mu     sync.Mutex
 	slow   time.Duration // of each save
 	full   bool
-	boot   int // of the machine
+	healed time.Time // when it was last slow or full
+	boot   int       // of the machine
 	saved  time.Time
 	marked int // the boot on which the last save has succeeded, in time
 }

@@ -26,6 +26,8 @@ const (
 	lost = 400 * time.Millisecond
 	// unnoticed is how long a servo at rest may be gone before it is missed, and found again.
 	unnoticed = 15 * time.Second
+	// unsaved is how long a disk that is well again may not have what happened before.
+	unsaved = 15 * time.Second
 	// calm is how long connections and process must have been there for a message to arrive for certain.
 	calm = 5 * time.Second
 )
@@ -112,7 +114,7 @@ func (p *promises) gone() {
 		o.loose = o.loose || o.over() && !o.durable
 	}
 	p.disk.mu.Lock()
-	well := !p.disk.full && p.disk.slow < time.Second
+	well := !p.disk.full && p.disk.slow == 0 && time.Since(p.disk.healed) > unsaved
 	p.disk.mu.Unlock()
 	if p.latched == yes && (!well || time.Since(p.latchedAt) < 2*time.Second) {
 		p.latched = maybe

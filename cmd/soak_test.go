@@ -382,7 +382,7 @@ func (h *hour) fault() {
 		h.until(time.Minute, func() {
 			h.disk.mu.Lock()
 			defer h.disk.mu.Unlock()
-			h.disk.slow, h.disk.full = 0, false
+			h.disk.slow, h.disk.full, h.disk.healed = 0, false, time.Now()
 		})
 	case 10:
 		if h.broker != nil {
