@@ -280,8 +280,10 @@ func (h *hour) press() {
 	p := &h.promises
 	switch {
 	case p.settled():
+		// One more press waits for a disk that takes its time over the latch. Torque is off, and stays so.
+		off := p.latched == yes && h.servo.Register(dynamixel.TorqueEnable) == 0
 		p.latched, p.latchedAt = yes, time.Now()
-		if strings.Contains(string(p.retained["state"]), `"connection":"connected"`) && h.plugged && p.pressed.IsZero() {
+		if strings.Contains(string(p.retained["state"]), `"connection":"connected"`) && h.plugged && p.pressed.IsZero() && !off {
 			p.pressed = time.Now()
 		}
 	default:
