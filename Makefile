@@ -24,10 +24,8 @@ test: install check ## install, check, and run all tests
 	cd mqtt/natstest && go test -race -count=1 -timeout=5m ./...
 
 .PHONY: soak
-soak: SHELL = bash
-soak: install ## 10,000 hours of virtual time with faults, and 1,000 times kill -9: several hours
-	@set -o pipefail; go test -v -count=1 -timeout=24h -failfast -run='^TestSoak$$' ./cmd -soak.hours=10000 | grep -v '^ *=== \|^ *--- PASS: TestSoak/'
-	@set -o pipefail; go test -v -tags=e2e -count=1 -timeout=3h -run='^TestKilledAgainAndAgain$$' ./cmd -kills=1000 | grep -v '^ *=== '
+soak: install ## put every promise of RELIABILITY.md to the test at length: more than an hour
+	@.ci/soak
 
 .PHONY: check
 check: ## format, vet, staticcheck, and compile for the other systems

@@ -59,4 +59,5 @@ func TestReceiptAfterTheDisk(t *testing.T) {
 		}
 		lines = lines[max(receipt, 0):]
 	}
+	t.Logf("%d receipts, each after the disk has said that it has the operation", len(ids)+1)
 }
