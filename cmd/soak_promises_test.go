@@ -22,8 +22,8 @@ const (
 	fastest = 120 * dynamixel.RPMPerUnit * 6 // degrees a second
 	// transaction is how long the longest takes at 57600 baud, and what is on the wire before a stop.
 	transaction = 20 * time.Millisecond
-	// lost is how long the last transaction takes of a servo that does not answer, until the port has been opened again.
-	lost = 400 * time.Millisecond
+	// lost is how long it takes with a servo that does not answer, until the port has been opened again.
+	lost = 200 * time.Millisecond
 	// unnoticed is how long a servo at rest may be gone before it is missed, and found again.
 	unnoticed = 15 * time.Second
 	// unsaved is how long a disk that is well again may not have what happened before.

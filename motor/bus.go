@@ -26,6 +26,8 @@ const (
 	// delay, 16 ms in the buffer of an FTDI adapter, and the operating system's scheduling. It doubles
 	// with each reply that is missed, so that a busy moment is not a loss.
 	replyMargin = 50 * time.Millisecond
+	// stopMargin is the same while an emergency stop waits: no longer than an adapter keeps a reply to itself.
+	stopMargin = 20 * time.Millisecond
 	// writePatience is how long a port may take no bytes. They only go into a buffer, but a busy machine may
 	// be late with that.
 	writePatience = 500 * time.Millisecond
@@ -74,6 +76,7 @@ type bus struct {
 	parser     dynamixel.Parser
 	buf        [256]byte
 	unanswered int  // transactions in a row
+	stopping   bool // this is the emergency stop
 	heard      bool // the servo has answered
 	alert      bool // the last reply had an alert
 }
@@ -189,6 +192,8 @@ func (b *bus) torqueOff() {
 	answers := dynamixel.AppendWrite(nil, b.id, dynamixel.StatusReturnLevel, answerAll)
 	var err error
 	b.unanswered = 0 // what was lost before is not the stop's
+	b.stopping = true
+	defer func() { b.stopping = false }()
 	for range attempts {
 		if _, err = b.exchange(off, 0); b.err != nil {
 			break
@@ -218,7 +223,8 @@ func (b *bus) torqueOff() {
 }
 
 // exchange sends a packet and returns the servo's reply to it. The reply's parameters are valid until
-// the next exchange. An error of the port, or a servo that is mute for too long, ends the bus.
+// the next exchange. An error of the port, or a servo that is mute for too long, ends the bus. An emergency stop
+// does not wait for a reply that is late.
 func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 	size := dynamixel.StatusSize(params)
 	b.parser.Reset()
@@ -229,12 +235,17 @@ func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 	if err := write(b.port, packet); err != nil {
 		return dynamixel.Packet{}, b.fail(err)
 	}
-	deadline := time.Now().Add(wireTime(len(packet)+size, b.baud) + replyMargin<<b.unanswered)
+	due := time.Now().Add(wireTime(len(packet)+size, b.baud))
 	for late := false; ; {
-		left := max(0, time.Until(deadline))
+		margin := replyMargin << b.unanswered
+		pressed := !b.stopping && len(b.stop) > 0
+		if pressed {
+			margin = stopMargin
+		}
+		left := max(0, time.Until(due.Add(margin)))
 		if left == 0 && late {
 			b.failed.Add(1)
-			if b.quiet.Load() {
+			if b.quiet.Load() || pressed {
 				return dynamixel.Packet{}, errNoReply
 			}
 			if b.unanswered++; b.unanswered >= attempts {
@@ -243,7 +254,7 @@ func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 			return dynamixel.Packet{}, errNoReply
 		}
 		late = left == 0 // whoever wakes late looks once more at what has come meanwhile
-		if err := b.port.SetReadTimeout(left); err != nil {
+		if err := b.port.SetReadTimeout(min(left, stopMargin)); err != nil {
 			return dynamixel.Packet{}, b.fail(err)
 		}
 		n, err := b.port.Read(b.buf[:])

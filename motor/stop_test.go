@@ -227,6 +227,34 @@ func TestStopGoesAheadOfARepetition(t *testing.T) {
 	})
 }
 
+// Nobody answers any more, or nobody's answers arrive: whatever is being waited for, torque off goes out at once.
+func TestStopDoesNotWaitForAReplyThatIsLate(t *testing.T) {
+	for lost := range 3 { // the last of which would be the end of the connection
+		onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+			r.connect()
+			before := r.count()
+			r.servo.SetFaults(simulator.Faults{DropNext: 100})
+			var press device.Press
+			r.onInstruction(func(n int, i instruction) {
+				if n == before+lost {
+					press = r.motor.Stop()
+				}
+			})
+			moved := r.begin(t.Context(), 90)
+			time.Sleep(time.Second)
+			heard := r.since(before)
+			if took := heard[lost+1].at.Sub(heard[lost].at); !heard[lost+1].writes(dynamixel.TorqueEnable, 0) || took > 30*time.Millisecond {
+				t.Errorf("with %d replies lost before, % x comes %v later", lost, heard[lost+1].Packet.Params, took)
+			}
+			r.holds(dynamixel.TorqueEnable, 0)
+			r.unhook()
+			r.servo.SetFaults(simulator.Faults{})
+			r.answer(press)
+			<-moved
+		})
+	}
+}
+
 // What has been asked for and waits for the bus waits longer.
 func TestStopGoesAheadOfWhatWaits(t *testing.T) {
 	for range 20 {
