@@ -16,6 +16,6 @@
 //
 // The lock on the file keeps other processes out. A device does not need the journal to turn or to stop: a
 // damaged file is put aside, with what can be read of it copied, and one that cannot be written is tried again
-// with each Save. The mark is in $RUNTIME_DIRECTORY or /dev/shm, for a disk that fails cannot say so: without
-// it, Away is not known.
+// with each Save. bbolt trusts its pages, so they are checked first. The mark is in $RUNTIME_DIRECTORY or
+// /dev/shm, for a disk that fails cannot say so: without it, Away is not known.
 package journal

@@ -214,8 +214,12 @@ func (j *Journal) load() (*contents, error) {
 	var saved *contents
 	err = guarded(func() error {
 		return db.View(func(tx *bbolt.Tx) (err error) {
-			if now, err = readState(tx); err != nil {
-				return err
+			p, tree, _ := check(tx)
+			if tree != nil && !p.buckets[string(deviceBucket)] {
+				return tree
+			}
+			if now, err = readState(tx); err != nil || tree != nil {
+				return errors.Join(tree, err)
 			}
 			saved, err = read(tx, now)
 			return err
@@ -262,7 +266,19 @@ func (j *Journal) openFile(readOnly bool) (*bbolt.DB, error) {
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, j.held()
 	}
-	return db, err
+	if err != nil || readOnly {
+		return db, err
+	}
+	err = guarded(func() error {
+		return db.View(func(tx *bbolt.Tx) error {
+			_, _, free := check(tx)
+			return free
+		})
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
 }
 
 // errHeld is that another process has the journal.

@@ -22,7 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	marks, err := os.MkdirTemp("", "marks-")
+	marks, err := inMemory()
 	if err != nil {
 		panic(err)
 	}
