@@ -1,12 +1,10 @@
 package mqtt
 
 import (
-	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -153,41 +151,4 @@ func TestDecodeRefusesARetainedCommandAndReadsItsID(t *testing.T) {
 	if !strings.Contains(refusal.Message, "mosquitto_pub -r -n") {
 		t.Errorf("the message does not say how to clear it: %s", refusal.Message)
 	}
-}
-
-func FuzzDecode(f *testing.F) {
-	for _, name := range device.Names {
-		for _, payload := range []string{"B", "90", "PRESS", `{"hotel":"B","id":"x"}`, `{"angle":1e999}`, "{", "\xff"} {
-			f.Add(string(name), []byte(payload), false)
-		}
-	}
-	f.Fuzz(func(t *testing.T, name string, payload []byte, retained bool) {
-		c, err := decode(device.Name(name), payload, retained)
-		var refusal *device.Error
-		switch {
-		case errors.As(err, &refusal):
-			if refusal.Message == "" || !utf8.ValidString(refusal.Message) {
-				t.Errorf("the answer is %q", refusal.Message)
-			}
-		case err == nil:
-			if retained {
-				t.Error("a retained command is obeyed")
-			}
-			if len(payload) == 0 {
-				t.Error("an empty payload is a command")
-			}
-			if (c.Parameters.Hotel != nil) != (c.Name == "hotel") || (c.Parameters.Angle != nil) != (c.Name == "angle") ||
-				(c.Parameters.Speed != nil) != (c.Name == "speed") || (c.Parameters.Target != nil) != (c.Name == "cancel") {
-				t.Errorf("%s has the parameters %+v", c.Name, c.Parameters)
-			}
-		case !errors.Is(err, errEmpty):
-			t.Errorf("unexpected error %v", err)
-		}
-		if _, err := json.Marshal(c.Parameters); err != nil {
-			t.Errorf("cannot be published: %v", err)
-		}
-		if n := utf8.RuneCountInString(c.ID); n > 64 {
-			t.Errorf("an id of %d characters", n)
-		}
-	})
 }

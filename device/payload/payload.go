@@ -48,6 +48,9 @@ var Kinds = map[string]Kind{
 // Object reads a JSON object. After an error it returns the fields before it.
 func Object(text []byte) (map[string]json.RawMessage, error) {
 	fields := make(map[string]json.RawMessage)
+	if text = bytes.TrimSpace(text); len(text) > 0 && text[0] != '{' {
+		return fields, Invalid("it must be a JSON object, not %s", Quote(text))
+	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	if _, err := decoder.Token(); err != nil {
 		return fields, notJSON(err)
@@ -124,7 +127,10 @@ func Field(into any, name string, kind Kind, raw json.RawMessage) error {
 	if err != nil {
 		return Invalid("%s must be %s, not %s", name, kind, Quote(raw))
 	}
-	return nil
+	if kind == Numbers {
+		_, err = Object(raw) // none of its names comes twice either
+	}
+	return err
 }
 
 // ID reads the id that a sender gives to a command.
