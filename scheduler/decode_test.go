@@ -1,7 +1,6 @@
 package scheduler_test
 
 import (
-	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -12,8 +11,6 @@ import (
 	"github.com/plate-resort/plate-resort/device"
 	"github.com/plate-resort/plate-resort/scheduler"
 )
-
-func encode(v any) ([]byte, error) { return json.Marshal(v) }
 
 func TestDecode(t *testing.T) {
 	hotelA := device.Parameters{Hotel: new("A")}
