@@ -5,14 +5,19 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/plate-resort/plate-resort/device"
 )
 
-// format is the number of the format that is written.
-const format = 1
+const (
+	// format is the number of the format that is written.
+	format = 1
+	// maxSlot is higher than any place of an operation: who reads one makes room for all below it.
+	maxSlot = 1 << 20
+)
 
 var (
 	deviceBucket     = []byte("device")
@@ -137,7 +142,11 @@ func read(tx *bbolt.Tx, s *state) (*contents, error) {
 	}
 	saved.Saved = device.Saved{Standing: s.Standing, NextEvent: s.NextEvent, Away: s.Written.ago()}
 	err = each(tx, operationsBucket, 4, func(key, value []byte) error {
-		record := device.Record{Slot: int(binary.BigEndian.Uint32(key))}
+		slot := binary.BigEndian.Uint32(key)
+		if slot > maxSlot {
+			return fmt.Errorf("a key of operations is %d", slot)
+		}
+		record := device.Record{Slot: int(slot)}
 		err := decode(operationsBucket, value, &record)
 		saved.Records = append(saved.Records, record)
 		return err
@@ -147,6 +156,9 @@ func read(tx *bbolt.Tx, s *state) (*contents, error) {
 	}
 	err = each(tx, eventsBucket, 8, func(key, value []byte) error {
 		event := device.Event{Sequence: binary.BigEndian.Uint64(key)}
+		if event.Sequence == math.MaxUint64 { // there is none after it
+			return fmt.Errorf("a key of events is %d", event.Sequence)
+		}
 		err := decode(eventsBucket, value, &event.Operation)
 		saved.Events = append(saved.Events, event)
 		saved.NextEvent = max(saved.NextEvent, event.Sequence+1)
