@@ -28,6 +28,9 @@ func (p *parser) broker(e environment) session.Broker {
 	if b.Username == "" && (b.Password != "" || e.MQTTPasswordFile != "") {
 		p.fault("MQTT_USERNAME", "", "set, as there is a password")
 	}
+	if !isText(b.Username) {
+		p.fault("MQTT_USERNAME", e.MQTTUsername, "a text without control characters")
+	}
 	// Who has these settings believes that nobody can listen.
 	if e.MQTTCaFile+e.MQTTCertFile+e.MQTTKeyFile != "" && slices.ContainsFunc(b.URLs, isPlain) {
 		p.fault("MQTT_BROKER", e.MQTTBroker, "ssl://… or wss://… alone, as MQTT_CA_FILE, MQTT_CERT_FILE and MQTT_KEY_FILE are for TLS, and one of them is set")

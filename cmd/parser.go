@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/plate-resort/plate-resort/device"
 	"github.com/plate-resort/plate-resort/mqtt"
@@ -31,10 +33,16 @@ var user = regexp.MustCompile(`(?s)(\w+://)?.*@`)
 func hideUser(text string) string { return user.ReplaceAllString(text, "${1}(hidden)@") }
 
 func (p *parser) match(name, value string, pattern *regexp.Regexp, want string) string {
-	if !pattern.MatchString(value) {
+	if !pattern.MatchString(value) || !isText(value) {
 		p.fault(name, value, want)
 	}
 	return value
+}
+
+// isText reports whether brokers, logs and people can take a text: a broker may close the connection on one with
+// control characters, or that is not UTF-8.
+func isText(value string) bool {
+	return utf8.ValidString(value) && !strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 func (p *parser) oneOf(name, value string, choices ...string) string {
@@ -89,7 +97,7 @@ func (p *parser) deviceID(e environment) string {
 }
 
 func (p *parser) baseTopic(e environment) string {
-	return p.match("MQTT_BASE_TOPIC", e.MQTTBaseTopic, baseTopicPattern, "levels separated by /, without +, # and spaces")
+	return p.match("MQTT_BASE_TOPIC", e.MQTTBaseTopic, baseTopicPattern, "levels separated by /, without +, #, spaces and control characters")
 }
 
 // precise takes the settings of precise moves, which have the names that they have in a command.
@@ -125,6 +133,21 @@ func (p *parser) precise(e environment) (s device.Precise) {
 	return s
 }
 
+// limits takes the limits beyond which there is a warning.
+func (p *parser) limits(e environment) device.Limits {
+	l := device.Limits{
+		Temperature: p.number("TEMPERATURE_LIMIT", e.TemperatureLimit, 0, 100),
+		Current:     p.number("CURRENT_LIMIT", e.CurrentLimit, 0, 10000),
+		MinVoltage:  p.number("VOLTAGE_MIN", e.VoltageMin, 0, 30),
+	}
+	before := len(p.faults)
+	l.MaxVoltage = p.number("VOLTAGE_MAX", e.VoltageMax, 0, 30)
+	if len(p.faults) == before && l.MinVoltage > l.MaxVoltage {
+		p.fault("VOLTAGE_MIN", e.VoltageMin, "no higher than VOLTAGE_MAX, which is "+e.VoltageMax)
+	}
+	return l
+}
+
 func toDuration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
 
 // carousel places the hotels: by name, evenly spaced, or name:angle, as measured.
@@ -140,6 +163,10 @@ func (p *parser) carousel(e environment) device.Carousel {
 	measured := strings.Contains(e.Hotels, ":")
 	for _, entry := range strings.Split(e.Hotels, ",") {
 		name, angle, _ := strings.Cut(strings.TrimSpace(entry), ":")
+		if !isText(name) { // nobody could send for it
+			p.fault("HOTELS", e.Hotels, "names without control characters")
+			return c
+		}
 		names = append(names, name)
 		if !measured {
 			continue

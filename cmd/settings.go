@@ -177,7 +177,7 @@ func (e environment) parse() (settings, []error) {
 		log:            p.log(e),
 		broker:         p.broker(e),
 		baseTopic:      p.baseTopic(e),
-		discovery:      p.match("MQTT_DISCOVERY_PREFIX", e.MQTTDiscoveryPrefix, discoveryPattern, "empty, or levels separated by /, without +, # and spaces"),
+		discovery:      p.match("MQTT_DISCOVERY_PREFIX", e.MQTTDiscoveryPrefix, discoveryPattern, "empty, or levels separated by /, without +, #, spaces and control characters"),
 		keepCommands:   p.oneOf("MQTT_OFFLINE_COMMANDS", e.MQTTOfflineCommands, "drop", "run") == "run",
 		port:           e.MotorPort,
 		baud:           p.integer("MOTOR_BAUD", e.MotorBaud, dynamixel.Bauds[0], dynamixel.Bauds[len(dynamixel.Bauds)-1]),
@@ -192,15 +192,10 @@ func (e environment) parse() (settings, []error) {
 		isPrecise:      p.oneOf("PRECISE", e.Precise, "true", "false") == "true",
 		precise:        p.precise(e),
 		healthInterval: p.duration("HEALTH_INTERVAL", e.HealthInterval, 100*time.Millisecond, time.Minute),
-		limits: device.Limits{
-			Temperature: p.number("TEMPERATURE_LIMIT", e.TemperatureLimit, 0, 100),
-			Current:     p.number("CURRENT_LIMIT", e.CurrentLimit, 0, 10000),
-			MinVoltage:  p.number("VOLTAGE_MIN", e.VoltageMin, 0, 30),
-			MaxVoltage:  p.number("VOLTAGE_MAX", e.VoltageMax, 0, 30),
-		},
-		queueSize:  p.integer("QUEUE_SIZE", e.QueueSize, 1, 10000),
-		retries:    p.integer("RETRIES", e.Retries, 0, 100),
-		retryDelay: p.duration("RETRY_DELAY", e.RetryDelay, 0, time.Hour),
+		limits:         p.limits(e),
+		queueSize:      p.integer("QUEUE_SIZE", e.QueueSize, 1, 10000),
+		retries:        p.integer("RETRIES", e.Retries, 0, 100),
+		retryDelay:     p.duration("RETRY_DELAY", e.RetryDelay, 0, time.Hour),
 
 		resumeWindow: p.duration("RESUME_WINDOW", e.ResumeWindow, 0, time.Hour),
 	}
@@ -209,9 +204,6 @@ func (e environment) parse() (settings, []error) {
 		if !filepath.IsAbs(e.StateDir) {
 			p.fault("STATE_DIR", e.StateDir, "an absolute path, such as /var/lib/plate-resort")
 		}
-	}
-	if s.limits.MinVoltage > s.limits.MaxVoltage {
-		p.fault("VOLTAGE_MIN", e.VoltageMin, "no higher than VOLTAGE_MAX, which is "+e.VoltageMax)
 	}
 	if s.port == "" {
 		p.fault("MOTOR_PORT", s.port, "the name of a serial port, such as /dev/ttyUSB0")
