@@ -3,34 +3,49 @@ package dashboard
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/plate-resort/plate-resort/client"
+	"github.com/plate-resort/plate-resort/mqtt"
 )
 
-// Whatever somebody publishes, what the browsers get is an event on its lines, with JSON.
+// FuzzMessages publishes whatever comes on a topic of a device, or of what has no valid id: what the browsers get is
+// an event on its lines, with JSON, and holds the payload if that is one of its topic.
 func FuzzMessages(f *testing.F) {
-	f.Add("lab", "state", []byte("{\"a\":\n1}"))
-	f.Add("lab", "availability", []byte("online"))
-	f.Add("lab", "availability", []byte(""))
-	f.Add("lab", "history", []byte(`[{"id":"1","state":"completed","finished_at":"2026-11-23T08:00:00Z"}]`))
-	f.Add("lab", "operation", []byte(`{"id":"1","state":"failed","finished_at":null}`))
-	f.Add("lab", "health", []byte(`{"temperature":31,"voltage":12,"current":1e999}`))
-	f.Add("a\"b", "log", []byte("{}\r\ndata: x\u2028"))
-	f.Fuzz(func(t *testing.T, device, topic string, payload []byte) {
+	topics := append(slices.Sorted(maps.Keys(kinds)), client.Availability, "nonsense")
+	f.Fuzz(func(t *testing.T, device string, topicIndex uint8, payload []byte, retained bool) {
+		topic := topics[int(topicIndex)%len(topics)]
+		switch {
+		case topic == client.Broker: // the client's own, of no device
+			device = ""
+		case len(device)%4 != 3: // most often
+			device = "lab"
+		}
+		m := client.Message{Device: device, Topic: topic, Payload: payload, Retained: retained, Received: time.Now()}
 		h := newHub("", quiet)
-		h.take(client.Message{Device: device, Topic: client.Topic(topic), Payload: payload, Retained: len(payload)%2 == 0, Received: time.Now()})
+		h.take(m)
 		b, pieces := h.join(time.Now())
-		if topic != string(client.Availability) {
-			h.take(client.Message{Device: device, Topic: client.Topic(topic), Payload: payload, Received: time.Now()})
+		if topic != client.Availability {
+			h.take(m)
 		}
 		h.pass(time.Now())
-		for _, text := range [][]byte{bytes.Join(pieces, nil), <-b.batches} {
+		snapshot, batch := bytes.Join(pieces, nil), <-b.batches
+		for _, text := range [][]byte{snapshot, batch} {
 			_, data, _ := bytes.Cut(text, []byte("data: "))
 			data, rest, ended := bytes.Cut(data, []byte("\n"))
 			if !ended || string(rest) != "\n" || bytes.ContainsRune(data, '\r') || !json.Valid(data) {
 				t.Errorf("the event is %q", text)
+			}
+		}
+		var compact bytes.Buffer
+		if topic != client.Availability && (topic == client.Broker || mqtt.DeviceIDPattern.MatchString(device)) && json.Compact(&compact, payload) == nil {
+			kind, isPublished := kinds[topic]
+			isPublished = isPublished && compact.Bytes()[0] == kind.begin && len(payload) <= kind.most
+			if passed := bytes.Contains(batch, slices.Concat([]byte(`"payload":`), compact.Bytes(), []byte("}"))); passed != isPublished {
+				t.Errorf("%s %q is passed on: %v; the event is %q", topic, payload, passed, batch)
 			}
 		}
 		if d := h.detail(device, time.Now()); d != nil {
