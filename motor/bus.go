@@ -76,6 +76,7 @@ type bus struct {
 	parser     dynamixel.Parser
 	buf        [256]byte
 	unanswered int  // transactions in a row
+	owed       bool // the reply to an earlier transaction may still come
 	stopping   bool // this is the emergency stop
 	heard      bool // the servo has answered
 	alert      bool // the last reply had an alert
@@ -245,6 +246,7 @@ func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 		left := max(0, time.Until(due.Add(margin)))
 		if left == 0 && late {
 			b.failed.Add(1)
+			b.owed = true
 			if b.quiet.Load() || pressed {
 				return dynamixel.Packet{}, errNoReply
 			}
@@ -272,14 +274,33 @@ func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 				continue
 			}
 			b.unanswered, b.heard = 0, true
+			if p.Error.Number() == 0 && len(p.Params) != params {
+				continue
+			}
+			if err := b.settle(); err != nil {
+				return dynamixel.Packet{}, b.fail(err)
+			}
 			if p.Error.Number() != 0 {
 				return p, p.Error
 			}
-			if len(p.Params) == params {
-				return p, nil
-			}
+			return p, nil
 		}
 	}
+}
+
+// settle waits, after a reply was late, for the one that the repetition has, which would be taken for the next one's.
+func (b *bus) settle() error {
+	for b.owed && (b.stopping || len(b.stop) == 0) {
+		if err := b.port.SetReadTimeout(stopMargin); err != nil {
+			return err
+		}
+		n, err := b.port.Read(b.buf[:])
+		if err != nil {
+			return err
+		}
+		b.owed = n > 0
+	}
+	return nil
 }
 
 // write sends a packet. A port whose other side has stopped taking bytes blocks, and nothing ends that: the

@@ -175,7 +175,7 @@ func (m *Motor) session(ctx context.Context, l line, revision uint64, retargeted
 	return true, m.watch(ctx, b, s, retargeted)
 }
 
-// identify finds out what servo it is.
+// identify finds out what servo it is. No two replies in a row have the same size, so that none is taken for another.
 func (b *bus) identify(ctx context.Context) error {
 	number, err := b.get(ctx, dynamixel.ModelNumber)
 	if err != nil {
@@ -189,14 +189,14 @@ func (b *bus) identify(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the firmware version: %w", err)
 	}
+	if b.pwmLimit, err = b.get(ctx, dynamixel.PWMLimit); err != nil {
+		return fmt.Errorf("read the PWM limit: %w", err)
+	}
 	limit, err := b.get(ctx, dynamixel.VelocityLimit)
 	if err != nil {
 		return fmt.Errorf("read the velocity limit: %w", err)
 	}
 	b.firmware, b.speedLimit = int(firmware), int(limit)
-	if b.pwmLimit, err = b.get(ctx, dynamixel.PWMLimit); err != nil {
-		return fmt.Errorf("read the PWM limit: %w", err)
-	}
 	if b.gain, err = b.get(ctx, dynamixel.PositionPGain); err != nil {
 		return fmt.Errorf("read the position P gain: %w", err)
 	}
@@ -277,6 +277,9 @@ func (m *Motor) makeSafe(ctx context.Context, b *bus) error {
 		{dynamixel.HomingOffset, func(int32) int32 { return 0 }}, // it moves the range of one turn
 	} {
 		now, err := b.get(ctx, want.register)
+		if err == nil && now != want.value(now) { // or the reply was that to another question, and very late
+			now, err = b.get(ctx, want.register)
+		}
 		if err != nil {
 			return fmt.Errorf("read register %d: %w", want.register.Address, err)
 		}

@@ -405,11 +405,6 @@ func (b *bout) finish() {
 	b.holds(dynamixel.BusWatchdog, 0)
 	b.holds(dynamixel.GoalPWM, 885)
 	b.holds(dynamixel.ProfileVelocity, int32(b.config.Speed))
-	// A reply that comes after its question has been asked again is taken for the second one, whose own is then
-	// taken for that to the next question, if it has as many bytes.
-	if b.line.LateRate > 0 {
-		return
-	}
 	b.holds(dynamixel.PositionPGain, 900)
 	if n := eepromWrites(b.instructions()); n > 0 && !b.config.Shortest {
 		b.t.Errorf("%d registers were written because of what others hold", n)
