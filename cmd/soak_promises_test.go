@@ -3,6 +3,7 @@ package cmd
 import (
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -77,6 +78,16 @@ type order struct {
 	attempt  int
 	durable  bool // its end is
 	loose    bool // its end was not durable when the process ended
+	began    []string
+}
+
+// stamp tells one beginning of an operation, and one wait for it, from the others.
+func stamp(op device.Operation) string {
+	began := op.QueuedAt
+	if op.StartedAt != nil {
+		began = *op.StartedAt
+	}
+	return fmt.Sprint(op.State, op.Attempt, began)
 }
 
 func (o *order) over() bool { return o.state != "" && o.state.Ended() }
@@ -176,12 +187,15 @@ func (p *promises) event(e device.Event) {
 	case o.state == device.Rejected: // sent again later
 	case o.loose: // its end may be forgotten
 		o.loose = false
+	case o.over() && op.State != o.state && slices.Contains(o.began, stamp(op)): // a repeat of what led to it
+		return
 	case o.over() && op.State != o.state:
 		p.breach("%s has ended as %s, and is %s", o.id, o.state, op.State)
 	case op.Attempt < o.attempt && !op.State.Ended(): // a repeat of what came before
 		return
 	}
 	o.state, o.attempt = op.State, op.Attempt
+	o.began = append(o.began, stamp(op))
 	if e.Durable {
 		o.receipt = true
 		o.durable = op.State.Ended()
