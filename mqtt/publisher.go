@@ -18,8 +18,8 @@ const (
 	// stateInterval is the least time between two states, unless something happens that people act on.
 	stateInterval = 200 * time.Millisecond
 	// acknowledgement is how long the broker may take to acknowledge a message. A member of a cluster may have lost it
-	// with another one, and goes on otherwise (NATS).
-	acknowledgement = 10 * time.Second
+	// with another one, and goes on otherwise (NATS). A network may take 5 s in each direction.
+	acknowledgement = 12 * time.Second
 	// farewellTimeout bounds what is sent when the program ends.
 	farewellTimeout = time.Second
 

@@ -59,6 +59,9 @@ type rig struct {
 	ended sync.WaitGroup
 	end   func()
 
+	keepalive       time.Duration // 0 is none
+	acknowledgement time.Duration // how long the broker may take for one
+
 	mu  sync.Mutex
 	ups []up
 }
@@ -72,12 +75,13 @@ type up struct {
 // inVirtualTime runs a test with a rig.
 func inVirtualTime(t *testing.T, hosts map[string]host, test func(*testing.T, *rig)) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{hosts: hosts, start: time.Now()}
+		r := &rig{hosts: hosts, start: time.Now(), acknowledgement: 10 * time.Second}
 		r.log = slog.New(slog.NewTextHandler(&r.text, nil))
 		ctx, cancel := context.WithCancel(t.Context())
 		r.ctx, r.end = ctx, func() {
 			cancel()
 			r.ended.Wait()
+			time.Sleep(time.Minute) // for an attempt that paho cannot be told to give up
 		}
 		defer r.end()
 		test(t, r)
@@ -110,7 +114,7 @@ func (r *rig) dial(u *url.URL) (net.Conn, error) {
 
 // connect runs a connection that subscribes, and then publishes something, until the rig ends.
 func (r *rig) connect(name string, hosts ...string) {
-	b := session.Broker{Dial: r.dial}
+	b := session.Broker{Dial: r.dial, Keepalive: r.keepalive}
 	for _, host := range hosts {
 		b.URLs = append(b.URLs, "tcp://"+host)
 	}
@@ -135,7 +139,7 @@ func (r *rig) connect(name string, hosts ...string) {
 			case <-token.Done():
 			case <-ctx.Done():
 				return nil
-			case <-time.After(10 * time.Second):
+			case <-time.After(r.acknowledgement):
 				return errors.New("not acknowledged")
 			}
 			<-ctx.Done()

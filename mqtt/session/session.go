@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"strings"
@@ -18,16 +19,30 @@ import (
 )
 
 const (
+	// connectTimeout bounds an attempt to connect, up to the broker's answer. It is short, as the kernel asks an address
+	// that does not answer less and less often: each attempt asks anew.
 	connectTimeout = 5 * time.Second
+	// After hasty attempts without a session the network may be no more than slow. An attempt then lasts for up to
+	// slowTimeout, of which the broker has what dialTimeout leaves.
+	hasty       = 3
+	dialTimeout = 6 * time.Second
+	slowTimeout = 18 * time.Second
 	// writeTimeout is also how long paho keeps who publishes or subscribes at the moment at which the connection ends.
 	writeTimeout = 3 * time.Second
-	// retryInterval is the time between two attempts to connect.
+	// retryInterval is the mean time between two attempts to connect. It differs by half of that either way: those whom a
+	// broker has lost at one moment do not come back at one moment.
 	retryInterval = time.Second
-	// subscribeTimeout bounds the wait for the broker's answer to a subscription.
-	subscribeTimeout = 10 * time.Second
+	// subscribeTimeout and pingTimeout bound the wait for the broker's answer. Like all such times but the first ones
+	// to connect, they bear 5 s of latency in each direction.
+	subscribeTimeout = 12 * time.Second
+	pingTimeout      = 12 * time.Second
 	// disconnectTimeout is how long paho may take to send its DISCONNECT.
 	disconnectTimeout = 100 * time.Millisecond
 )
+
+// probes has the kernel ask whether the other end of a silent connection is still there. A machine that was restarted
+// meanwhile says no at once, long before the next ping of MQTT; one that says nothing is given up after 18 s.
+var probes = net.KeepAliveConfig{Enable: true, Idle: 3 * time.Second, Interval: 3 * time.Second, Count: 5}
 
 // A Broker says how to reach the broker, and as whom.
 type Broker struct {
@@ -82,10 +97,13 @@ func (i Intended) Error() string { return string(i) }
 // Run connects until ctx ends. An outage is logged once with each reason that it has, however many attempts it takes.
 func (c *Connection) Run(ctx context.Context) {
 	told := make(map[string]bool)
+	failures := 0 // attempts in a row without a session
 	for c.Ready(ctx); ctx.Err() == nil; c.Ready(ctx) {
-		err := c.once(ctx, func(broker *url.URL) {
+		failures++
+		err := c.once(ctx, failures > hasty, func(broker *url.URL) {
 			c.Log.Info("connected to the broker", "broker", broker.Redacted())
 			clear(told)
+			failures = 0
 		})
 		if ctx.Err() != nil {
 			return
@@ -104,7 +122,7 @@ func (c *Connection) Run(ctx context.Context) {
 		}
 		c.Log.Log(ctx, level, "no connection to the broker, trying again until there is", "error", err)
 		select {
-		case <-time.After(retryInterval):
+		case <-time.After(retryInterval/2 + rand.N(retryInterval)):
 		case <-ctx.Done():
 			return
 		}
@@ -121,18 +139,23 @@ func withoutDigits(r rune) rune {
 
 // once is one session, at the first broker that takes the connection. The error says how it ended, or why there was
 // none at each of them.
-func (c *Connection) once(ctx context.Context, up func(broker *url.URL)) (failed error) {
+func (c *Connection) once(ctx context.Context, slow bool, up func(broker *url.URL)) (failed error) {
 	sessionCtx, lose := context.WithCancelCause(ctx)
 	defer lose(nil)
 	options := c.Options().
 		SetProtocolVersion(4).
 		SetAutoReconnect(false).
 		SetConnectRetry(false).
+		SetDialer(&net.Dialer{KeepAliveConfig: probes}).
 		SetConnectTimeout(connectTimeout).
+		SetPingTimeout(pingTimeout).
 		SetWriteTimeout(writeTimeout).
 		SetConnectionLostHandler(func(_ paho.Client, err error) {
 			lose(fmt.Errorf("the connection was lost: %w", err))
 		})
+	if slow {
+		options.SetConnectTimeout(slowTimeout).Dialer.Timeout = dialTimeout
+	}
 	brokers := options.Servers
 	for _, at := range c.Place.order(c, len(brokers)) {
 		options.Servers = brokers[at : at+1]
