@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -92,12 +93,18 @@ func (b *broker) pub(t *testing.T, stdin string, args ...string) {
 	}
 }
 
-// freePort returns a TCP port that nobody listens on. It is outside the range that the kernel takes
+// givenPorts are those that freePort has returned.
+var givenPorts sync.Map
+
+// freePort returns a TCP port that nobody listens on, and each one once. It is outside the range that the kernel takes
 // for outgoing connections, which could have it the next moment.
 func freePort(t testing.TB) string {
 	t.Helper()
 	for range 100 {
 		port := strconv.Itoa(20000 + rand.IntN(10000))
+		if _, given := givenPorts.LoadOrStore(port, true); given {
+			continue
+		}
 		l, err := net.Listen("tcp", "127.0.0.1:"+port)
 		if err != nil {
 			continue
