@@ -93,29 +93,34 @@ func (b *broker) pub(t *testing.T, stdin string, args ...string) {
 	}
 }
 
-// givenPorts are those that freePort has returned.
+// givenPorts are those that listenFree has listened on.
 var givenPorts sync.Map
 
-// freePort returns a TCP port that nobody listens on, and each one once. It is outside the range that the kernel takes
-// for outgoing connections, which could have it the next moment.
+// freePort returns a TCP port that nobody listens on, and each one once.
 func freePort(t testing.TB) string {
+	t.Helper()
+	l := listenFree(t)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+}
+
+// listenFree listens on a port that nobody else listens on. It is outside the range that the kernel takes for outgoing
+// connections, which could have it the next moment when it is closed.
+func listenFree(t testing.TB) net.Listener {
 	t.Helper()
 	for range 100 {
 		port := strconv.Itoa(20000 + rand.IntN(10000))
 		if _, given := givenPorts.LoadOrStore(port, true); given {
 			continue
 		}
-		l, err := net.Listen("tcp", "127.0.0.1:"+port)
-		if err != nil {
-			continue
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			return l
 		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return port
 	}
 	t.Fatal("there is no free port")
-	return ""
+	return nil
 }
 
 // claimStandardPort makes sure that nobody else listens where a broker does by default.

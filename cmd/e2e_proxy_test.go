@@ -60,14 +60,15 @@ type faults struct {
 // newProxy makes a proxy without faults.
 func newProxy(t *testing.T, b *broker) *proxy {
 	t.Helper()
-	p := &proxy{address: "127.0.0.1:" + freePort(t), broker: b.address(), seed: rand.Uint64(), changed: make(chan struct{})}
+	listener := listenFree(t) // closed and opened again, a process that is started just then could still have it
+	p := &proxy{address: listener.Addr().String(), broker: b.address(), seed: rand.Uint64(), changed: make(chan struct{})}
 	t.Cleanup(func() {
 		p.refuse()
 		if t.Failed() {
 			t.Logf("the proxy has lost packets with the seed %d", p.seed)
 		}
 	})
-	p.accept(t)
+	p.take(listener)
 	return p
 }
 
@@ -115,13 +116,17 @@ func (p *proxy) connections() int {
 	return p.accepted
 }
 
-// accept takes connections.
+// accept takes connections again.
 func (p *proxy) accept(t *testing.T) {
 	t.Helper()
 	listener, err := net.Listen("tcp", p.address)
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.take(listener)
+}
+
+func (p *proxy) take(listener net.Listener) {
 	p.mu.Lock()
 	p.listener = listener
 	p.mu.Unlock()
