@@ -1,7 +1,9 @@
 package cmd
 
 import (
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -48,5 +50,36 @@ func TestReadmeShowsTheExample(t *testing.T) {
 	code, _, _ = strings.Cut(code, "```")
 	if !strings.HasPrefix(code, "package main") || !strings.HasSuffix(string(example), "\n"+code) {
 		t.Error("examples/go/main.go is not what the README shows")
+	}
+}
+
+// RELIABILITY.md names tests that there are.
+func TestReliabilityNamesTests(t *testing.T) {
+	text, err := os.ReadFile("../RELIABILITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := make(map[string]bool)
+	err = filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		code, err := os.ReadFile(path)
+		for _, name := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`).FindAllSubmatch(code, -1) {
+			tests[string(name[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllSubmatch(text, -1)
+	if len(named) == 0 {
+		t.Error("RELIABILITY.md names no test")
+	}
+	for _, name := range named {
+		if !tests[string(name[1])] {
+			t.Errorf("there is no %s", name[1])
+		}
 	}
 }
