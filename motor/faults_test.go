@@ -53,8 +53,15 @@ func TestAllFaultsAtOnce(t *testing.T) {
 			})
 		})
 	}
-	for _, what := range slices.Sorted(maps.Keys(counts)) {
-		t.Logf("%6d %s", counts[what], what)
+	t.Logf("%d moves, %d connections, %d transactions without a good reply", counts["moves"], counts["connections"], counts["transactions without a good reply"])
+	for _, of := range []string{"move", "stop", "reset", "reboot", "fault"} {
+		var parts []string
+		for _, what := range slices.Sorted(maps.Keys(counts)) {
+			if what, found := strings.CutPrefix(what, of+" "); found {
+				parts = append(parts, fmt.Sprintf("%d %s", counts[of+" "+what], what))
+			}
+		}
+		t.Logf("%ss: %s", of, strings.Join(parts, ", "))
 	}
 	if *serialSeed != 0 {
 		return
