@@ -58,7 +58,7 @@ func TestStopPassesAFlood(t *testing.T) {
 func TestFloodOfEverything(t *testing.T) {
 	program := buildPlain(t) // alone on the machine: the rate matters
 	b := newBroker(t)
-	b.observed = false // most of it is not in the document
+	b.observed, b.observers = false, nil // most of it is not in the document
 	d := prepareDevice(t, b, slow, sparing)
 	d.startServo(t)
 	d.program = start(t, "run", d.settings, program, "run")
@@ -75,7 +75,7 @@ func TestFloodOfEverything(t *testing.T) {
 		case 1, 3:
 			return d.topic("home/set"), `{"expires_at": "2001-01-01T00:00:00Z", "id": "flood-0"}`
 		case 5:
-			return d.topic("hotel/set"), `{"hotel": "C", "id": "flood-0"}`
+			return d.topic("hotel/set"), `{"hotel": "C", "expires_at": "2001-01-01T00:00:00Z", "id": "flood-0"}`
 		case 7:
 			return d.topic("cancel/set"), "nobody"
 		default:

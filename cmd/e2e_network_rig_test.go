@@ -78,7 +78,7 @@ func move(angle int, id string) string {
 func newSite(t *testing.T, program string, rate int, settings ...string) *site {
 	t.Helper()
 	b := newBroker(t)
-	b.observed = false // no message of the feeder is to be held against the document
+	b.observed, b.observers = false, nil // no message of the feeder is to be held against the document
 	p := newProxy(t, b)
 	d := prepareDevice(t, b, append(settings, sparing, "PLATE_RESORT_SPEED=25", "PLATE_RESORT_MQTT_BROKER="+p.url())...)
 	d.servo = start(t, "simulate", nil, "nice", "-n", "-20", program, "simulate", "--link", d.terminal)
