@@ -91,6 +91,8 @@ func newSite(t *testing.T, program string, rate int, settings ...string) *site {
 	d.do(t, "schedules/beat", `{"every_seconds": 1, "operation": "refresh", "id": "beat"}`, "beat")
 	s := &site{device: d, proxy: p, feeder: feed(t, d, rate)}
 	s.hears(t, 100)
+	lines, _ := s.program.transcript()
+	s.log = len(lines)
 	d.broker.publishLines(t, d.topic("angle/set"), []string{move(60, "under-way"), move(90, "waits")})
 	d.watch.operation(t, "waits", "queued")
 	d.watch.operation(t, "under-way", "running")

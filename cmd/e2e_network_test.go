@@ -152,8 +152,6 @@ func TestNetworkFaults(t *testing.T) {
 		rows.Go(func() {
 			t.Run(name, func(t *testing.T) { // not t.Parallel, which is for so many as there are processors: they do little but wait
 				s := newSite(t, program, max(50, fault.rate), fault.settings...)
-				lines, _ := s.program.transcript()
-				s.log = len(lines)
 				before, most := s.program.watchMemory(t)
 
 				fault.begin(t, s)
