@@ -164,13 +164,13 @@ func TestNetworkFaults(t *testing.T) {
 				fault.during(t, s)
 				ended := time.Now()
 				fault.end(t, s)
-				s.expectCurrent(t, ended)
+				took := s.expectCurrent(t, ended)
 				s.feeder.end()
 
 				if grown := most() - before; grown > growth {
 					t.Errorf("the program has grown by %d kB, from %d kB", grown>>10, before>>10)
 				} else {
-					t.Logf("the program had %d kB, and %d kB more at the most", before>>10, grown>>10)
+					t.Logf("%s: current %v after the recovery; the program had %d kB, and %d kB more at the most", name, took.Round(10*time.Millisecond), before>>10, grown>>10)
 				}
 				if fault.stopped {
 					s.watch.status(t, "e_stop")
