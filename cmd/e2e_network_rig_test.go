@@ -73,8 +73,8 @@ func move(angle int, id string) string {
 	return fmt.Sprintf(`{"angle": %d, "retries": 10, "retry_delay_seconds": 0.5, "id": "%s"}`, angle, id)
 }
 
-// newSite starts a device with a move under way, another one that waits, and commands and a schedule that
-// change its state all the time.
+// newSite starts a device with a move under way, another one that waits, and so many commands a second and a
+// schedule, which change its state all the time.
 func newSite(t *testing.T, program string, rate int, settings ...string) *site {
 	t.Helper()
 	b := newBroker(t)
@@ -89,13 +89,14 @@ func newSite(t *testing.T, program string, rate int, settings ...string) *site {
 	d.watch.status(t, "ready")
 	b.awaitConnections(t)
 	d.do(t, "schedules/beat", `{"every_seconds": 1, "operation": "refresh", "id": "beat"}`, "beat")
-	s := &site{device: d, proxy: p, feeder: feed(t, d, rate)}
+	s := &site{device: d, proxy: p, feeder: feed(t, d)}
 	s.hears(t, 100)
 	lines, _ := s.program.transcript()
 	s.log = len(lines)
 	d.broker.publishLines(t, d.topic("angle/set"), []string{move(60, "under-way"), move(90, "waits")})
 	d.watch.operation(t, "waits", "queued")
 	d.watch.operation(t, "under-way", "running")
+	s.feeder.pace.Reset(time.Second / time.Duration(rate)) // not before: events of so many may be given up, those of the moves too
 	return s
 }
 
@@ -110,27 +111,28 @@ func (b *broker) signal(t *testing.T, signal syscall.Signal) {
 
 // A feeder sends commands with ids of their own: all of them are valid, and come too late to move anything.
 type feeder struct {
+	pace       *time.Ticker
 	stop, done chan struct{}
 }
 
-func feed(t *testing.T, d *device, rate int) *feeder {
+// feed sends 50 a second, until it is given another pace.
+func feed(t *testing.T, d *device) *feeder {
 	t.Helper()
 	client := paho.NewClient(paho.NewClientOptions().AddBroker(d.broker.url()).SetClientID("feeder").
 		SetCleanSession(true).SetMaxReconnectInterval(time.Second))
 	if token := client.Connect(); !token.WaitTimeout(patience) || token.Error() != nil {
 		t.Fatalf("the feeder cannot connect: %v", token.Error())
 	}
-	f := &feeder{stop: make(chan struct{}), done: make(chan struct{})}
+	f := &feeder{pace: time.NewTicker(time.Second / 50), stop: make(chan struct{}), done: make(chan struct{})}
 	t.Cleanup(f.end)
 	go func() {
 		defer close(f.done)
 		defer client.Disconnect(0)
-		pace := time.NewTicker(time.Second / time.Duration(rate))
-		defer pace.Stop()
+		defer f.pace.Stop()
 		for i := 0; ; i++ {
 			client.Publish(d.topic("home/set"), 0, false, fmt.Sprintf(`{"expires_at": "2001-01-01T00:00:00Z", "id": "fed-%d"}`, i))
 			select {
-			case <-pace.C:
+			case <-f.pace.C:
 			case <-f.stop:
 				return
 			}
