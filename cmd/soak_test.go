@@ -94,7 +94,7 @@ func (h *hour) pass() {
 
 // wait lets time pass: often a moment, now and then minutes.
 func (h *hour) wait() {
-	most := []time.Duration{20 * time.Millisecond, 2 * time.Second, 2 * time.Second, 10 * time.Second, 60 * time.Second}
+	most := []time.Duration{20 * time.Millisecond, 2 * time.Second, 2 * time.Second, 20 * time.Second, 80 * time.Second}
 	time.Sleep(50*time.Millisecond + time.Duration(h.random.Int64N(int64(most[h.random.IntN(len(most))]))))
 	synctest.Wait()
 }
