@@ -290,7 +290,7 @@ func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 
 // settle waits, after a reply was late, for the one that the repetition has, which would be taken for the next one's.
 func (b *bus) settle() error {
-	for b.owed && (b.stopping || len(b.stop) == 0) {
+	for end := time.Now().Add(replyMargin); b.owed && (b.stopping || len(b.stop) == 0); {
 		if err := b.port.SetReadTimeout(stopMargin); err != nil {
 			return err
 		}
@@ -298,7 +298,7 @@ func (b *bus) settle() error {
 		if err != nil {
 			return err
 		}
-		b.owed = n > 0
+		b.owed = n > 0 && time.Now().Before(end) // noise may have no end
 	}
 	return nil
 }
