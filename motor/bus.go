@@ -1,6 +1,7 @@
 package motor
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -77,6 +78,7 @@ type bus struct {
 	buf        [256]byte
 	unanswered int  // transactions in a row
 	owed       bool // the reply to an earlier transaction may still come
+	asked      []byte
 	stopping   bool // this is the emergency stop
 	heard      bool // the servo has answered
 	alert      bool // the last reply had an alert
@@ -195,17 +197,21 @@ func (b *bus) torqueOff() {
 	b.unanswered = 0 // what was lost before is not the stop's
 	b.stopping = true
 	defer func() { b.stopping = false }()
+	if !b.heard { // it may have been told to say nothing
+		_, _ = b.exchange(off, 0)
+		if b.err == nil {
+			_, _ = b.exchange(answers, 0)
+		}
+	}
 	for range attempts {
-		if _, err = b.exchange(off, 0); b.err != nil {
+		if _, err = b.insist(off, 0); b.err != nil {
 			break
 		}
-		if !b.heard { // it may have been told to say nothing
-			if _, err = b.exchange(answers, 0); b.err != nil {
-				break
-			}
+		if again(err) { // what seemed to answer the check might answer something else
+			continue
 		}
 		var p dynamixel.Packet
-		if p, err = b.exchange(check, int(dynamixel.TorqueEnable.Size)); b.err != nil {
+		if p, err = b.insist(check, int(dynamixel.TorqueEnable.Size)); b.err != nil {
 			break
 		}
 		if err == nil && p.Params[0] == 0 {
@@ -223,10 +229,33 @@ func (b *bus) torqueOff() {
 	}
 }
 
+// insist has a transaction carried out that is tried again while the servo does not answer.
+func (b *bus) insist(packet []byte, params int) (p dynamixel.Packet, err error) {
+	for range attempts {
+		if p, err = b.exchange(packet, params); b.err != nil || !again(err) {
+			break
+		}
+	}
+	return p, err
+}
+
+// again says of an error that the instruction was not carried out, as far as is known.
+func again(err error) bool { return errors.Is(err, errNoReply) || errors.Is(err, dynamixel.CRCError) }
+
 // exchange sends a packet and returns the servo's reply to it. The reply's parameters are valid until
 // the next exchange. An error of the port, or a servo that is mute for too long, ends the bus. An emergency stop
 // does not wait for a reply that is late.
 func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
+	if !b.stopping && !bytes.Equal(packet, b.asked) {
+		owed := b.owed
+		if err := b.settle(); err != nil {
+			return dynamixel.Packet{}, b.fail(err)
+		}
+		if owed && len(b.stop) > 0 { // it goes first
+			return dynamixel.Packet{}, errNoReply
+		}
+	}
+	b.asked = packet
 	size := dynamixel.StatusSize(params)
 	b.parser.Reset()
 	b.parser.MaxLength = 2 * size // every byte of it could be stuffed
@@ -236,18 +265,21 @@ func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 	if err := write(b.port, packet); err != nil {
 		return dynamixel.Packet{}, b.fail(err)
 	}
-	due := time.Now().Add(wireTime(len(packet)+size, b.baud))
+	due, patience := time.Now().Add(wireTime(len(packet)+size, b.baud)), replyMargin<<b.unanswered
 	for late := false; ; {
-		margin := replyMargin << b.unanswered
+		margin := patience
 		pressed := !b.stopping && len(b.stop) > 0
 		if pressed {
 			margin = stopMargin
 		}
 		left := max(0, time.Until(due.Add(margin)))
 		if left == 0 && late {
-			b.failed.Add(1)
 			b.owed = true
-			if b.quiet.Load() || pressed {
+			if pressed {
+				return dynamixel.Packet{}, errNoReply
+			}
+			b.failed.Add(1)
+			if b.quiet.Load() {
 				return dynamixel.Packet{}, errNoReply
 			}
 			if b.unanswered++; b.unanswered >= attempts {
@@ -288,7 +320,7 @@ func (b *bus) exchange(packet []byte, params int) (dynamixel.Packet, error) {
 	}
 }
 
-// settle waits, after a reply was late, for the one that the repetition has, which would be taken for the next one's.
+// settle waits, after a reply was late, for those that may still come, before another question has one of theirs for its own.
 func (b *bus) settle() error {
 	for end := time.Now().Add(replyMargin); b.owed && (b.stopping || len(b.stop) == 0); {
 		if err := b.port.SetReadTimeout(stopMargin); err != nil {
@@ -370,8 +402,7 @@ func (b *bus) do(r request) (reply, error) {
 		if answer.lost {
 			<-b.lost
 		}
-		again := errors.Is(answer.err, errNoReply) || errors.Is(answer.err, dynamixel.CRCError) // it was not carried out
-		if again && attempt < attempts && !r.once {
+		if again(answer.err) && attempt < attempts && !r.once {
 			continue
 		}
 		return answer, answer.err
