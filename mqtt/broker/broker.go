@@ -34,8 +34,8 @@ func Listen(address string) (*Broker, error) {
 func New() (*Broker, error) { return serve(&nowhere{closed: make(chan struct{})}) }
 
 func serve(listener net.Listener) (*Broker, error) {
-	const never = 24 * 60 * 60 // seconds between its figures on $SYS, each of which would cost what 30 messages do
-	server := mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler), SysTopicResendInterval: never})
+	const day = 24 * 60 * 60 // seconds between its figures on $SYS, each of which costs what 30 messages do
+	server := mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler), SysTopicResendInterval: day})
 	if err := server.AddHook(&admission{server: server}, nil); err != nil {
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}

@@ -22,8 +22,8 @@ const (
 	// connectTimeout bounds an attempt to connect, up to the broker's answer. It is short, as the kernel asks an address
 	// that does not answer less and less often: each attempt asks anew.
 	connectTimeout = 5 * time.Second
-	// After hasty attempts without a session the network may be no more than slow. An attempt then lasts for up to
-	// slowTimeout, of which the broker has what dialTimeout leaves.
+	// After hasty attempts without a session the broker may be no more than slow. An attempt then lasts for up to
+	// slowTimeout, of which TCP, with TLS, has no more than dialTimeout.
 	hasty       = 3
 	dialTimeout = 6 * time.Second
 	slowTimeout = 18 * time.Second
@@ -32,8 +32,8 @@ const (
 	// retryInterval is the mean time between two attempts to connect. It differs by half of that either way: those whom a
 	// broker has lost at one moment do not come back at one moment.
 	retryInterval = time.Second
-	// subscribeTimeout and pingTimeout bound the wait for the broker's answer. Like all such times but the first ones
-	// to connect, they bear 5 s of latency in each direction.
+	// subscribeTimeout and pingTimeout bound the wait for the broker's answer. They bear 5 s of latency in each
+	// direction, of a connection that there is.
 	subscribeTimeout = 12 * time.Second
 	pingTimeout      = 12 * time.Second
 	// disconnectTimeout is how long paho may take to send its DISCONNECT.
@@ -41,7 +41,8 @@ const (
 )
 
 // probes has the kernel ask whether the other end of a silent connection is still there. A machine that was restarted
-// meanwhile says no at once, long before the next ping of MQTT; one that says nothing is given up after 18 s.
+// meanwhile says no at once, long before the next ping of MQTT; one that says nothing is given up after 18 s. Paho
+// has no way to ask for it with ws and wss.
 var probes = net.KeepAliveConfig{Enable: true, Idle: 3 * time.Second, Interval: 3 * time.Second, Count: 5}
 
 // A Broker says how to reach the broker, and as whom.
@@ -147,18 +148,18 @@ func (c *Connection) once(ctx context.Context, slow bool, up func(broker *url.UR
 		SetAutoReconnect(false).
 		SetConnectRetry(false).
 		SetDialer(&net.Dialer{KeepAliveConfig: probes}).
-		SetConnectTimeout(connectTimeout).
 		SetPingTimeout(pingTimeout).
 		SetWriteTimeout(writeTimeout).
 		SetConnectionLostHandler(func(_ paho.Client, err error) {
 			lose(fmt.Errorf("the connection was lost: %w", err))
 		})
-	if slow {
-		options.SetConnectTimeout(slowTimeout).Dialer.Timeout = dialTimeout
-	}
 	brokers := options.Servers
 	for _, at := range c.Place.order(c, len(brokers)) {
 		options.Servers = brokers[at : at+1]
+		options.SetConnectTimeout(connectTimeout)
+		if slow && !strings.HasPrefix(brokers[at].Scheme, "ws") { // where paho has one limit for all of it
+			options.SetConnectTimeout(slowTimeout).Dialer.Timeout = dialTimeout
+		}
 		client, present, err := connect(ctx, options)
 		if client != nil {
 			err = c.Session(sessionCtx, client, present, func() error {
