@@ -15,7 +15,7 @@ import (
 const (
 	// format is the number of the format that is written.
 	format = 1
-	// maxSlot is higher than any place of an operation: who reads one makes room for all below it.
+	// maxSlot is more than any place of an operation that is written: who reads one makes room for all below it.
 	maxSlot = 1 << 20
 )
 

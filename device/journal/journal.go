@@ -128,7 +128,11 @@ func (j *Journal) open() error {
 	}
 	db, err := j.openFile(false)
 	if isDamage(err) && !isNew { // what is in it could be read
-		if err := j.putAside(err.Error(), j.saved, nothingUnknown); err != nil {
+		unknown := nothingUnknown
+		if j.begun { // and was, long ago
+			unknown = allUnknown
+		}
+		if err := j.putAside(err.Error(), j.saved, unknown); err != nil {
 			return err
 		}
 		isNew = true

@@ -48,7 +48,7 @@ var Kinds = map[string]Kind{
 // Object reads a JSON object. After an error it returns the fields before it.
 func Object(text []byte) (map[string]json.RawMessage, error) {
 	fields := make(map[string]json.RawMessage)
-	if text = bytes.TrimSpace(text); len(text) > 0 && text[0] != '{' {
+	if text = bytes.TrimLeft(text, " \t\r\n"); len(text) > 0 && text[0] != '{' {
 		return fields, Invalid("it must be a JSON object, not %s", Quote(text))
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
