@@ -155,7 +155,7 @@ type flood struct {
 	done  chan struct{}
 }
 
-// startFlood publishes until end, or for a minute if nothing ends it.
+// startFlood publishes until end, or for five minutes if nothing ends it.
 func startFlood(t *testing.T, broker string, rate int, message func(n int) (topic, payload string)) *flood {
 	t.Helper()
 	client := paho.NewClient(paho.NewClientOptions().AddBroker(broker).SetClientID("flood"))
@@ -170,7 +170,7 @@ func startFlood(t *testing.T, broker string, rate int, message func(n int) (topi
 		const tick = 5 * time.Millisecond
 		pace := time.NewTicker(tick)
 		defer pace.Stop()
-		for time.Since(f.began) < time.Minute {
+		for time.Since(f.began) < 5*time.Minute {
 			// What a late tick has left out is sent now.
 			for due := int(time.Since(f.began).Seconds() * float64(rate)); f.messages() < due; f.sent.Add(1) {
 				topic, payload := message(f.messages())

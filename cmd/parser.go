@@ -135,13 +135,13 @@ func (p *parser) precise(e environment) (s device.Precise) {
 
 // limits takes the limits beyond which there is a warning.
 func (p *parser) limits(e environment) device.Limits {
+	before := len(p.faults)
 	l := device.Limits{
 		Temperature: p.number("TEMPERATURE_LIMIT", e.TemperatureLimit, 0, 100),
 		Current:     p.number("CURRENT_LIMIT", e.CurrentLimit, 0, 10000),
 		MinVoltage:  p.number("VOLTAGE_MIN", e.VoltageMin, 0, 30),
+		MaxVoltage:  p.number("VOLTAGE_MAX", e.VoltageMax, 0, 30),
 	}
-	before := len(p.faults)
-	l.MaxVoltage = p.number("VOLTAGE_MAX", e.VoltageMax, 0, 30)
 	if len(p.faults) == before && l.MinVoltage > l.MaxVoltage {
 		p.fault("VOLTAGE_MIN", e.VoltageMin, "no higher than VOLTAGE_MAX, which is "+e.VoltageMax)
 	}

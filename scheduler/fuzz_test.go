@@ -92,7 +92,6 @@ func FuzzTimes(f *testing.F) {
 		const begin, length = 946684800, 100 * 366 * 24 * 3600 // 2000 to 2100
 		now := time.Unix(begin+(from%length+length)%length, 0)
 		wanted := readCron(text)
-		began := time.Now()
 		for range 4 {
 			due := c.next(now)
 			if due.IsZero() {
@@ -118,9 +117,6 @@ func FuzzTimes(f *testing.F) {
 				}
 			}
 			now = due
-		}
-		if took := time.Since(began); took > 2*time.Second {
-			t.Errorf("%q takes %v", text, took)
 		}
 	})
 }
