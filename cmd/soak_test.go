@@ -367,6 +367,9 @@ func (h *hour) fault() {
 		h.forget()
 		h.servo.Fail(dynamixel.OverloadError)
 	case 8:
+		h.mu.Lock()
+		h.promises.turned = time.Now().Add(2 * time.Second) // when it ends at the latest
+		h.mu.Unlock()
 		for range h.random.IntN(100) { // by hand, at 50 degrees a second
 			if h.servo.Register(dynamixel.TorqueEnable) != 0 {
 				break
