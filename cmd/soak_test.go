@@ -76,10 +76,10 @@ type heal struct {
 func (h *hour) pass() {
 	h.run()
 	time.Sleep(2 * calm)
-	for end := time.Now().Add(time.Hour); time.Now().Before(end) || h.promises.ended < leastOperations || h.faults < leastFaults; {
+	for end := time.Now().Add(time.Hour); time.Now().Before(end) || h.ended() < leastOperations || h.faults < leastFaults; {
 		h.wait()
 		h.heal(time.Now())
-		if len(h.promises.broken) > 0 {
+		if h.isBroken() {
 			break
 		}
 		if h.random.IntN(12) == 0 && len(h.heals) < 3 {
@@ -90,6 +90,20 @@ func (h *hour) pass() {
 		h.promises.check()
 	}
 	h.finish()
+}
+
+// ended is how many operations have ended.
+func (h *hour) ended() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.promises.ended
+}
+
+// isBroken says that a promise is.
+func (h *hour) isBroken() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.promises.broken) > 0
 }
 
 // wait lets time pass: often a moment, now and then minutes.

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,14 +63,14 @@ func TestASlowNetworkIsBorne(t *testing.T) {
 // not answer is tried often, so that it is found soon when it does.
 func TestASilentBrokerIsTriedOften(t *testing.T) {
 	inVirtualTime(t, nil, func(t *testing.T, r *rig) {
-		attempts := 0
+		var attempts atomic.Int64
 		r.hosts = map[string]host{"b": func(string, net.Conn, packets.ControlPacket) bool {
-			attempts++
+			attempts.Add(1)
 			return true
 		}}
 		r.connect("commands", "b")
-		if r.after(20 * time.Second); attempts < 3 {
-			t.Errorf("it was tried %d times within 20 s", attempts)
+		if r.after(20 * time.Second); attempts.Load() < 3 {
+			t.Errorf("it was tried %d times within 20 s", attempts.Load())
 		}
 	})
 }
