@@ -38,17 +38,25 @@ func TestSoak(t *testing.T) {
 	if *soakSeed != 0 {
 		from, hours = *soakSeed, 1
 	}
-	var operations, faults atomic.Int64
-	t.Cleanup(func() { t.Logf("%d virtual hours, %d operations, %d faults", hours, operations.Load(), faults.Load()) })
+	var passed, operations, faults atomic.Int64
+	var broken atomic.Bool // -failfast begins all that are parallel
+	t.Cleanup(func() {
+		t.Logf("%d virtual hours, %d operations, %d faults", passed.Load(), operations.Load(), faults.Load())
+	})
 	for seed := from; seed < from+hours; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
+			if broken.Load() {
+				return
+			}
 			synctest.Test(t, func(t *testing.T) {
 				h := &hour{lab: newLab(t, seed)}
 				h.pass()
 				operations.Add(int64(h.promises.ended))
 				faults.Add(int64(h.faults))
+				passed.Add(1)
 				if len(h.promises.broken) > 0 {
+					broken.Store(true)
 					t.Errorf("%s\nall of it:\n%s\nagain: go test ./cmd -run TestSoak -soak.seed=%d",
 						strings.Join(h.promises.broken, "\n"), strings.Join(h.steps, "\n"), seed)
 				}
