@@ -27,7 +27,7 @@ var endurance = flag.Duration("endurance", 12*time.Second, "how long the load of
 func TestEndurance(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t)
-	b.observed = false // half an hour would be too much to look at in the end
+	b.observed, b.observers = false, nil // half an hour is too much to look at in the end, and a kill takes what was on its way
 	d := prepareDevice(t, b, brisk, "PLATE_RESORT_PRECISE=false", "PLATE_RESORT_RETRY_DELAY=500ms", "PLATE_RESORT_HEALTH_INTERVAL=5s", "GODEBUG=gctrace=1")
 	d.startServo(t)
 	d.run(t)
