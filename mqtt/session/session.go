@@ -153,10 +153,14 @@ func (c *Connection) once(ctx context.Context, slow bool, up func(broker *url.UR
 		SetConnectionLostHandler(func(_ paho.Client, err error) {
 			lose(fmt.Errorf("the connection was lost: %w", err))
 		})
-	brokers := options.Servers
+	brokers, openConnection := options.Servers, options.CustomOpenConnectionFn
 	for _, at := range c.Place.order(c, len(brokers)) {
 		options.Servers = brokers[at : at+1]
 		options.SetConnectTimeout(connectTimeout)
+		options.CustomOpenConnectionFn = openConnection
+		if scheme := brokers[at].Scheme; openConnection == nil && (scheme == "tcp" || scheme == "ssl") {
+			options.CustomOpenConnectionFn = open
+		}
 		if slow && !strings.HasPrefix(brokers[at].Scheme, "ws") { // where paho has one limit for all of it
 			options.SetConnectTimeout(slowTimeout).Dialer.Timeout = dialTimeout
 		}
