@@ -11,8 +11,10 @@ import (
 )
 
 const (
-	// pollInterval is how often a move is looked at.
-	pollInterval = 20 * time.Millisecond
+	// pollInterval is how often a move is looked at. When its profile has ended the servo may come to rest any moment: for
+	// settleTime it is then looked at again after settlingInterval, which takes nine tenths of the bus.
+	pollInterval     = 20 * time.Millisecond
+	settlingInterval = time.Millisecond
 	// settleTime is how long the servo must stand still short of its goal before that counts as the
 	// end of the move.
 	settleTime = 300 * time.Millisecond
@@ -125,7 +127,8 @@ func (j *journey) look(ctx context.Context) (sample, error) {
 func (j *journey) follow(ctx context.Context) (sample, error) {
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
-	var stood sample // the first one of those at the same position
+	var stood sample    // the first one of those at the same position
+	var ended time.Time // when the profile was seen to have ended
 	for {
 		s, err := j.look(ctx)
 		if err != nil {
@@ -168,7 +171,16 @@ func (j *journey) follow(ctx context.Context) (sample, error) {
 				return sample{}, err
 			}
 		}
-		if err := j.wait(ctx, poll.C); err != nil {
+		tick := poll.C
+		if s.trajectory == j.goal {
+			if ended.IsZero() {
+				ended = s.At
+			}
+			if s.At.Sub(ended) < settleTime {
+				tick = time.After(settlingInterval)
+			}
+		}
+		if err := j.wait(ctx, tick); err != nil {
 			return sample{}, err
 		}
 	}

@@ -86,16 +86,16 @@ func TestMoveBeginsWithItsGoal(t *testing.T) {
 	})
 }
 
-func TestMoveEndsWithinAPollOfRest(t *testing.T) {
+func TestMoveEndsWithinASampleOfRest(t *testing.T) {
 	for _, goal := range []device.Degrees{3, 45, 90, 91, 92, 200, 350} {
 		onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
 			r.connect()
 			before := r.count()
 			o := r.moveTo(goal)
 			rest := r.since(before)[0].at.Add(seconds(float64(r.servo.Register(dynamixel.GoalPosition)) / stepsPerSecond))
-			const settled = 120 * time.Millisecond // behind its profile
-			const poll, sample, disarm = 20 * time.Millisecond, 10 * time.Millisecond, 5 * time.Millisecond
-			if late := o.at.Sub(rest); late < 0 || late > settled+poll+sample+disarm {
+			const settled = 65 * time.Millisecond // behind its profile
+			const apart, sample, disarm = 11 * time.Millisecond, 10 * time.Millisecond, 5 * time.Millisecond
+			if late := o.at.Sub(rest); late < 0 || late > settled+apart+sample+disarm {
 				t.Errorf("MoveTo(%v) ended %v after the servo had come to rest", goal, late)
 			}
 		})
