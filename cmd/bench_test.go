@@ -112,9 +112,7 @@ type goalPort struct {
 
 func (p *goalPort) Write(packet []byte) (int, error) {
 	now := time.Now()
-	goal := dynamixel.AppendWrite(nil, 1, dynamixel.GoalPosition, 0)
-	const upToAddress = 10 // header, id, length, instruction and address
-	if len(packet) == len(goal) && bytes.Equal(packet[:upToAddress], goal[:upToAddress]) {
+	if writesGoal(packet) {
 		select {
 		case p.written <- now:
 		default:
@@ -122,3 +120,11 @@ func (p *goalPort) Write(packet []byte) (int, error) {
 	}
 	return p.Port.Write(packet)
 }
+
+// writesGoal reports whether a packet writes the goal position.
+func writesGoal(packet []byte) bool {
+	const upToAddress = 10 // header, id, length, instruction and address
+	return len(packet) == len(goalPacket) && bytes.Equal(packet[:upToAddress], goalPacket[:upToAddress])
+}
+
+var goalPacket = dynamixel.AppendWrite(nil, 1, dynamixel.GoalPosition, 0)
