@@ -13,12 +13,16 @@ import (
 )
 
 // move has the carousel turn to one side or the other by a degree, and returns how long the goal position took to come
-// out of the serial port.
-func (r *rig) move(t *testing.T, n int) time.Duration {
+// out of the serial port, when the move has been carried out.
+func (r *rig) move(t *testing.T) time.Duration {
 	t.Helper()
+	r.moves++
+	id := fmt.Sprint("move-", r.moves)
 	sent := r.line.forget(r.line.goal)
-	r.send("angle", fmt.Sprintf(`{"id": "move-%d", "angle": %d}`, n, n%2))
-	return r.line.await(t, r.line.goal, "goal position").Sub(sent)
+	r.send("angle", fmt.Sprintf(`{"id": %q, "angle": %d}`, id, r.moves%2))
+	took := r.line.await(t, r.line.goal, "goal position").Sub(sent)
+	r.awaitEnd(t, id)
+	return took
 }
 
 // commands is the way of a command: to a device that stands, with the journal on a disk, against that of a message to a
@@ -38,8 +42,7 @@ func (f *figures) commands(t *testing.T, r *rig) {
 		pause()
 		hops = append(hops, r.hop(t, fmt.Sprintf(`{"id": "move-%d", "angle": %d}`, n, n%2)))
 		pause()
-		moves = append(moves, r.move(t, n))
-		r.awaitEnd(t, fmt.Sprint("move-", n))
+		moves = append(moves, r.move(t))
 		bares = append(bares, way(bare, "bare/angle/set", n))
 		scripts = append(scripts, way(script, "python/angle/set", n))
 	}
@@ -58,13 +61,11 @@ func (f *figures) commands(t *testing.T, r *rig) {
 // command to a device that stands, and for one that is sent as soon as the one before has been carried out.
 func (f *figures) untuned(t *testing.T, tuned, untuned *rig) {
 	standing, next := make(map[*rig][]time.Duration), make(map[*rig][]time.Duration)
-	for n := range max(*figuresSize/2, 10) {
+	for range max(*figuresSize/2, 10) {
 		for _, r := range []*rig{tuned, untuned} {
 			pause()
-			standing[r] = append(standing[r], r.move(t, 2*n))
-			r.awaitEnd(t, fmt.Sprint("move-", 2*n))
-			next[r] = append(next[r], r.move(t, 2*n+1))
-			r.awaitEnd(t, fmt.Sprint("move-", 2*n+1))
+			standing[r] = append(standing[r], r.move(t))
+			next[r] = append(next[r], r.move(t))
 		}
 	}
 	for _, percent := range []int{50, 99} {

@@ -34,6 +34,7 @@ type rig struct {
 	base     string // of the device's topics
 
 	sender, listener paho.Client
+	moves            int            // that it was sent
 	raw              chan time.Time // when a message to the topic raw has come
 	events           chan event     // of the device's operations
 	states           chan state     // while the test waits for one
