@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -210,7 +211,9 @@ func (d *Device) Submit(c Command) {
 	}
 	if err := d.inbox.put(c); err != nil {
 		d.Reject(c, err)
+		return
 	}
+	runtime.Gosched() // Run before the caller's acknowledgement
 }
 
 // Reject answers a command that cannot be obeyed. It never waits.
@@ -251,6 +254,7 @@ func (d *Device) Stop(command func() *Command) {
 // signal stops the motor, and hands the press to Run.
 func (d *Device) signal(command func() *Command) press {
 	p := press{motor: d.motor.Stop(), saved: make(chan struct{})}
+	runtime.Gosched() // the motor before everything else that follows from it
 	p.command = command()
 	if taken := d.inbox.press(p); !taken {
 		d.recorder.latchLate(p.saved)

@@ -3,6 +3,7 @@ package device
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -154,6 +155,7 @@ func (d *Device) start(t *task) {
 		}
 		return d.carryOut(ctx, t)
 	})
+	runtime.Gosched() // the motion before its events, of which the encoding takes longer
 	d.record(t)
 }
 
