@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"go.bug.st/serial"
-
 	"github.com/plate-resort/plate-resort/motor/dynamixel"
 )
 
@@ -26,8 +24,8 @@ func (r *rig) move(t *testing.T) time.Duration {
 }
 
 // commands is the way of a command: to a device that stands, with the journal on a disk, against that of a message to a
-// callback that does nothing. Beside it are that of a message to a callback that writes to a port at once, which is what
-// a pseudo-terminal adds, and to one in Python.
+// callback that does nothing. Beside it are that of a message to a program whose callback writes to a port at once, which
+// shows what a process and a pseudo-terminal add, and to one in Python.
 func (f *figures) commands(t *testing.T, r *rig) {
 	script, python := r.python(t)
 	bare := r.bare(t)
@@ -52,8 +50,8 @@ func (f *figures) commands(t *testing.T, r *rig) {
 	for percent, limit := range map[int]float64{50: 1.3, 99: 1.5} {
 		name, raw := fmt.Sprintf(", p%d", percent), percentile(hops, percent)
 		f.goal("command → first byte of its goal position"+name, "× raw", limit, ratio(percentile(moves, percent), raw), "%s; raw %s", spread(moves), spread(hops))
-		f.compare("the same of a callback that writes it at once"+name, "× raw", ratio(percentile(bares, percent), raw), "%s", spread(bares))
-		f.compare("the same of a short script in Python"+name, "× raw", ratio(percentile(scripts, percent), raw), "%s", spread(scripts))
+		f.compare("the same of a bare program in Go"+name, "× raw", ratio(percentile(bares, percent), raw), "%s", spread(bares))
+		f.compare("the same of a bare script in Python"+name, "× raw", ratio(percentile(scripts, percent), raw), "%s", spread(scripts))
 	}
 }
 
@@ -215,17 +213,12 @@ func (f *figures) queue(t *testing.T, r *rig) {
 	}
 }
 
-// bare has a callback write a goal position to a servo of its own.
+// bare runs a program whose callback writes a goal position, to a servo of its own.
 func (r *rig) bare(t *testing.T) *line {
 	t.Helper()
 	l, _ := newLine(t)
-	port, err := serial.Open(l.Path(), &serial.Mode{BaudRate: 57600})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { port.Close() })
-	packet := dynamixel.AppendWrite(nil, 1, dynamixel.GoalPosition, 0)
-	r.subscribe(t, "bare/angle/set", func(time.Time, []byte) { _, _ = port.Write(packet) }) // one that fails is missed
+	p := start(t, "bare", nil, buildPrograms(t), "-test.run=^TestBare$", "-test.timeout=0", "-fleet.broker="+r.broker.url(), "-fleet.port="+l.Path())
+	p.awaitText(t, "listening")
 	return l
 }
 

@@ -113,9 +113,7 @@ func (f *figures) manyCommands(t *testing.T, r *rig) {
 // fleet is what a device costs of a thousand in one process, and whether it is slower.
 func (f *figures) fleet(t *testing.T) {
 	const devices = 1000
-	dir := t.TempDir()
-	program := filepath.Join(dir, "fleet")
-	runTool(t, "env", "CGO_ENABLED=0", "go", "test", "-c", "-trimpath", "-tags=figures", "-o", program, ".")
+	program := buildPrograms(t)
 	b := newTunedBroker(t, true)
 	var online, messages atomic.Int64
 	var mu sync.Mutex
@@ -176,6 +174,14 @@ func (f *figures) fleet(t *testing.T) {
 	slowed, hopsThen := measure(fleet)
 	f.goal("1,000 devices: command → goal position, p50", "× one", 2, ratio(percentile(slowed, 50), percentile(moves, 50)),
 		"%s, raw %s; one %s, raw %s", spread(slowed), spread(hopsThen), spread(moves), spread(hops))
+}
+
+// buildPrograms builds TestFleet and TestBare.
+func buildPrograms(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "programs")
+	runTool(t, "env", "CGO_ENABLED=0", "go", "test", "-c", "-trimpath", "-tags=figures", "-o", program, ".")
+	return program
 }
 
 // allocations are those from when a message comes to when its goal position is written, of paho and of the program.

@@ -19,6 +19,7 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
+	"go.bug.st/serial"
 
 	"github.com/plate-resort/plate-resort/device/journal"
 	"github.com/plate-resort/plate-resort/motor"
@@ -50,6 +51,32 @@ func TestFleet(t *testing.T) {
 	if err := together(ctx, parts); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestBare is a program: it writes a goal position to its serial port as soon as a message comes, until SIGTERM.
+func TestBare(t *testing.T) {
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer cancel()
+	port, err := serial.Open(*fleetPort, &serial.Mode{BaudRate: 57600})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer port.Close()
+	client := paho.NewClient(paho.NewClientOptions().AddBroker(*fleetBroker))
+	if token := client.Connect(); token.Wait() && token.Error() != nil {
+		t.Fatal(token.Error())
+	}
+	defer client.Disconnect(0)
+	token := client.Subscribe("bare/angle/set", 1, func(paho.Client, paho.Message) {
+		if _, err := port.Write(goalPacket); err != nil {
+			t.Error(err)
+		}
+	})
+	if token.Wait() && token.Error() != nil {
+		t.Fatal(token.Error())
+	}
+	fmt.Println("listening")
+	<-ctx.Done()
 }
 
 func fleetSettings(t *testing.T, id string) settings {
