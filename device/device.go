@@ -211,9 +211,7 @@ func (d *Device) Submit(c Command) {
 	}
 	if err := d.inbox.put(c); err != nil {
 		d.Reject(c, err)
-		return
 	}
-	runtime.Gosched() // Run before the caller's acknowledgement
 }
 
 // Reject answers a command that cannot be obeyed. It never waits.
