@@ -28,7 +28,7 @@ soak: install ## put every promise of RELIABILITY.md to the test at length: more
 	@.ci/soak
 
 .PHONY: bench
-bench: install ## measure every figure of PERFORMANCE.md against its goal: a quarter of an hour
+bench: install ## measure every figure of PERFORMANCE.md against its goal; leave the machine alone meanwhile
 	@.ci/bench
 
 .PHONY: check

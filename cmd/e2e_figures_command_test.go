@@ -47,7 +47,11 @@ func (f *figures) commands(t *testing.T, r *rig) {
 	if !python.running() {
 		t.Error("the script has ended")
 	}
-	for percent, limit := range map[int]float64{50: 1.3, 99: 1.5} {
+	for _, goal := range []struct {
+		percent int
+		limit   float64
+	}{{50, 1.3}, {99, 1.5}} {
+		percent, limit := goal.percent, goal.limit
 		name, raw := fmt.Sprintf(", p%d", percent), percentile(hops, percent)
 		f.goal("command → first byte of its goal position"+name, "× raw", limit, ratio(percentile(moves, percent), raw), "%s; raw %s", spread(moves), spread(hops))
 		f.compare("the same of a bare program in Go"+name, "× raw", ratio(percentile(bares, percent), raw), "%s", spread(bares))
@@ -66,11 +70,13 @@ func (f *figures) untuned(t *testing.T, tuned, untuned *rig) {
 			next[r] = append(next[r], r.move(t))
 		}
 	}
+	row := func(name string, percent int, times map[*rig][]time.Duration) {
+		f.goal(fmt.Sprintf("%s, on a broker with Nagle's algorithm, p%d", name, percent), "× tuned", 2,
+			ratio(percentile(times[untuned], percent), percentile(times[tuned], percent)), "%s; tuned %s", spread(times[untuned]), spread(times[tuned]))
+	}
 	for _, percent := range []int{50, 99} {
-		for name, times := range map[string]map[*rig][]time.Duration{"command": standing, "next command": next} {
-			f.goal(fmt.Sprintf("%s, on a broker with Nagle's algorithm, p%d", name, percent), "× tuned", 2,
-				ratio(percentile(times[untuned], percent), percentile(times[tuned], percent)), "%s; tuned %s", spread(times[untuned]), spread(times[tuned]))
-		}
+		row("command", percent, standing)
+		row("next command", percent, next)
 	}
 }
 
