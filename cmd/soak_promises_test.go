@@ -347,7 +347,7 @@ func (p *promises) patience() time.Duration {
 func (p *promises) wanted(goal float64) bool {
 	is := func(g float64) bool { return apart(g, goal) < 0.1 }
 	for _, o := range p.orders {
-		if o.goal != nil && o.arrived != no && !o.refused && !o.over() && is(*o.goal) {
+		if o.goal != nil && o.arrived != no && !o.refused && (!o.over() || o.loose) && is(*o.goal) {
 			return true
 		}
 	}
