@@ -39,6 +39,7 @@ type journey struct {
 	began  time.Time
 
 	watchdog time.Duration
+	watched  bool          // the servo has its watchdog on
 	least    time.Duration // by when twice the time has passed that the profile needs
 	limit    time.Duration // for the whole of it
 }
@@ -80,7 +81,7 @@ func (j *journey) travel(ctx context.Context) (device.Arrival, error) {
 		}
 	}
 	arrival.Angle = s.Angle
-	return arrival, j.bus.setWatchdog(ctx, 0)
+	return arrival, j.unwatch(ctx)
 }
 
 // send makes the goal known to the servo, and has it stop by itself if we are not heard from.
@@ -95,7 +96,25 @@ func (j *journey) send(ctx context.Context) error {
 	if j.limit = j.move.Timeout; j.limit == 0 {
 		j.limit = max(j.config.MoveTimeout, j.least)
 	}
+	j.watched = false
+	return j.watch(ctx)
+}
+
+// watch has the servo stop by itself if we are not heard from, until unwatch.
+func (j *journey) watch(ctx context.Context) error {
+	if j.watched {
+		return nil
+	}
+	j.watched = true
 	return j.bus.setWatchdog(ctx, j.watchdog)
+}
+
+func (j *journey) unwatch(ctx context.Context) error {
+	if !j.watched {
+		return nil
+	}
+	j.watched = false
+	return j.bus.setWatchdog(ctx, 0)
 }
 
 // off is how far from its goal the carousel is. What does not turn over 0° is, at 359.9°, a whole turn
@@ -175,6 +194,11 @@ func (j *journey) follow(ctx context.Context) (sample, error) {
 		if s.trajectory == j.goal {
 			if ended.IsZero() {
 				ended = s.At
+			}
+			if within(off, j.move.Tolerance) { // it holds its goal as it will when it is at rest
+				if err := j.unwatch(ctx); err != nil {
+					return sample{}, err
+				}
 			}
 			if s.At.Sub(ended) < settleTime {
 				tick = time.After(settlingInterval)

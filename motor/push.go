@@ -34,10 +34,10 @@ func (j *journey) push(ctx context.Context, s sample) (end sample, pulses int, e
 	}()
 	settings := j.move.Precise
 	if j.watchdog == 0 { // a servo that pushes is not left to itself, whatever the settings say
-		j.watchdog = settings.PulseDuration + 100*time.Millisecond
-		if err := j.bus.setWatchdog(ctx, j.watchdog); err != nil {
-			return sample{}, 0, err
-		}
+		j.watchdog, j.watched = settings.PulseDuration+100*time.Millisecond, false
+	}
+	if err := j.watch(ctx); err != nil {
+		return sample{}, 0, err
 	}
 	force, idle := settings.PulsePWMStart, 0
 	for pulses < settings.PulseMax {

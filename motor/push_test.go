@@ -36,10 +36,19 @@ func onRough(t *testing.T, friction, inertia float64, test func(*testing.T, *rig
 	})
 }
 
-// push makes a precise move and checks where it ends, by the servo's own account.
+// push makes a precise move and checks where it ends, by the servo's own account, and that no pulse was without the watchdog.
 func (r *rig) push(goal device.Degrees) device.Arrival {
 	r.t.Helper()
+	before, watched := r.count(), int32(0)
 	arrival, err := r.motor.MoveTo(r.t.Context(), precise(goal))
+	for _, i := range r.since(before) {
+		if units, ok := i.write(dynamixel.BusWatchdog); ok {
+			watched = units
+		}
+		if i.writes(dynamixel.PositionPGain, 16383) && watched == 0 {
+			r.t.Errorf("MoveTo(%v): the servo pushes without its watchdog", goal)
+		}
+	}
 	if err != nil {
 		r.t.Errorf("MoveTo(%v): %v", goal, err)
 		return arrival

@@ -116,6 +116,49 @@ func TestWatchdogEndsWithEveryMove(t *testing.T) {
 	}
 }
 
+// A servo that stands where it will stay needs no watchdog any more: it is ended before the end of the move is seen, which
+// does not have to wait for that.
+func TestWatchdogEndsAtTheGoal(t *testing.T) {
+	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+		r.connect()
+		before := r.count()
+		r.once(func(i instruction) bool { return i.writes(dynamixel.BusWatchdog, 0) }, func() {
+			r.holds(dynamixel.PositionTrajectory, 1024)
+			if off := r.servo.Register(dynamixel.PresentPosition) - 1024; off < -11 || off > 11 {
+				t.Errorf("the carousel is %d steps away from its goal", off)
+			}
+		})
+		r.moveTo(90)
+		all := r.since(before)
+		if last := all[len(all)-1]; !last.samples() {
+			t.Errorf("the last instruction is %+v", last.Packet)
+		}
+		r.holds(dynamixel.BusWatchdog, 0)
+	})
+}
+
+// A servo that pushes against something is watched to the end, though its profile has ended.
+func TestWatchdogLastsWhileTheServoPushes(t *testing.T) {
+	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
+		r.connect()
+		before := r.count()
+		done := r.begin(t.Context(), 10)
+		r.servo.SetFaults(simulator.Faults{Jam: true})
+		failed(t, (<-done).err, device.CodeStalled)
+		ended := false
+		for _, i := range r.since(before)[1:] {
+			ended = ended || i.writes(dynamixel.BusWatchdog, 0)
+			if ended && i.addresses(dynamixel.GoalPosition) {
+				t.Error("it was told to stop after the end of its watchdog")
+			}
+		}
+		if !ended {
+			t.Error("the watchdog has not been ended")
+		}
+		r.holds(dynamixel.PositionTrajectory, r.servo.Register(dynamixel.GoalPosition))
+	})
+}
+
 // After a stop the servo may trip, as nobody looks at it for long; a reset ends that.
 func TestStoppedMoveLeavesNoWatchdogToTheNext(t *testing.T) {
 	onRig(t, simulator.Config{}, func(t *testing.T, r *rig) {
