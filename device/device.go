@@ -30,8 +30,8 @@ type Config struct {
 	Now          func() time.Time // the wall clock
 	Motor        Motor
 	Store        Store
-	// Gather is how long changes are gathered before they are stored: a motion has begun by then, so that
-	// the disk does not compete with it, and its first events are stored at once.
+	// Gather is how long changes are gathered before they are stored while an operation runs or waits: a motion has
+	// begun by then, so that the disk does not compete with it, and its first events are stored at once.
 	Gather time.Duration
 	Log    *slog.Logger
 
@@ -102,9 +102,9 @@ type Device struct {
 
 // A press is a use of the emergency stop on its way to Run.
 type press struct {
-	command *Command // nil when it has been answered already
+	command func() *Command // nil is for what has been answered already
 	motor   Press
-	saved   chan struct{} // closed when the latch is stored
+	saved   chan struct{} // closed when the latch is stored, or is not to be waited for
 }
 
 // New makes a device that continues from what the store holds. A latched stop reaches the motor here,
@@ -212,6 +212,7 @@ func (d *Device) Submit(c Command) {
 	if err := d.inbox.put(c); err != nil {
 		d.Reject(c, err)
 	}
+	runtime.Gosched() // to Run, before what else the caller does
 }
 
 // Reject answers a command that cannot be obeyed. It never waits.
@@ -233,14 +234,11 @@ func (d *Device) Reject(c Command, err *Error) {
 }
 
 // Stop is the emergency stop. It signals the motor at once, then returns when the latch is stored,
-// after a second at the latest. The command, asked for after the signal, says how to answer; nil is
+// after a second at the latest. The command, which Run asks for after the signal, says how to answer; nil is
 // for another copy of a press that has its answer: it is obeyed all the same, also after a reset, but
 // does not wait for the store.
 func (d *Device) Stop(command func() *Command) {
 	p := d.signal(command)
-	if p.command == nil {
-		return
-	}
 	timeout := time.NewTimer(latchTimeout)
 	defer timeout.Stop()
 	select {
@@ -251,10 +249,10 @@ func (d *Device) Stop(command func() *Command) {
 
 // signal stops the motor, and hands the press to Run.
 func (d *Device) signal(command func() *Command) press {
-	p := press{motor: d.motor.Stop(), saved: make(chan struct{})}
+	p := press{command, d.motor.Stop(), make(chan struct{})}
+	taken := d.inbox.press(p)
 	runtime.Gosched() // the motor before everything else that follows from it
-	p.command = command()
-	if taken := d.inbox.press(p); !taken {
+	if !taken {
 		d.recorder.latchLate(p.saved)
 	}
 	return p
@@ -367,14 +365,19 @@ func (d *Device) press(p press) {
 		d.log.Warn("emergency stop")
 	}
 	d.latched = true
-	d.recorder.stand(d.standing(), p.saved)
+	command, saved := p.command(), p.saved
+	if command == nil {
+		close(saved)
+		saved = nil
+	}
+	d.recorder.stand(d.standing(), saved)
 
 	err := Errorf(CodeEmergencyStopped, "the emergency stop was pressed")
 	d.giveUp(err, err)
-	if p.command == nil {
+	if command == nil {
 		return
 	}
-	c := *p.command
+	c := *command
 	c.Name = StopOperation
 	if known := d.accepted.find(c.ID); known != nil {
 		if known.operation.Name == StopOperation && wasLatched {
@@ -384,7 +387,6 @@ func (d *Device) press(p press) {
 		c.ID = "" // of another operation, or of a stop that has been reset since: this is a new one
 	}
 	t := d.newTask(c)
-	d.accepted.add(t)
 	t.began()
 	d.perform(t, func() (Result, error) {
 		select {

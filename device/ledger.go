@@ -8,24 +8,42 @@ import (
 // remembered is how many accepted operations are known by their id at least.
 const remembered = 1000
 
+// An entry is what is remembered of an accepted operation.
+type entry struct {
+	operation Operation
+	givenUp   *Error // why it is not to go on; nil when it may
+	slot      int    // its place in the store
+	accepted  uint64 // those accepted up to it
+	ended     uint64 // those ended up to it, 0 when it has not
+}
+
+// record is what the store keeps of it.
+func (e *entry) record() Record {
+	record := Record{Slot: e.slot, Accepted: e.accepted, Ended: e.ended, Operation: e.operation}
+	if record.Ended == 0 {
+		record.GivenUp = e.givenUp
+	}
+	return record
+}
+
 // A ledger knows operations by their id: those that have not ended, and those that have, in the order of
 // their ends, until 1,000 others have been accepted since. It gives each a slot in the store. Adding and
 // ending take the same time however many there are.
 type ledger struct {
-	byID     map[string]*task
-	ended    []*task // oldest first
-	free     []int   // slots
-	slots    int     // slots in use, and free ones
-	accepted uint64  // operations so far
+	byID     map[string]*entry
+	ended    []*entry // oldest first
+	free     []int    // slots
+	slots    int      // slots in use, and free ones
+	accepted uint64   // operations so far
 	ends     uint64
 }
 
-func newLedger() *ledger { return &ledger{byID: make(map[string]*task)} }
+func newLedger() *ledger { return &ledger{byID: make(map[string]*entry)} }
 
-// add remembers a task that has been accepted. It takes over its id from an earlier task.
-func (l *ledger) add(t *task) {
+// add remembers an operation that has been accepted. It takes over its id from an earlier one.
+func (l *ledger) add(op Operation) *entry {
 	l.accepted++
-	for len(l.ended) > 0 && l.ended[0].kept.Accepted+remembered <= l.accepted {
+	for len(l.ended) > 0 && l.ended[0].accepted+remembered <= l.accepted {
 		l.forgetOldest()
 	}
 	if len(l.free) == 0 {
@@ -33,44 +51,45 @@ func (l *ledger) add(t *task) {
 		l.slots++
 	}
 	last := len(l.free) - 1
-	t.kept = Record{Slot: l.free[last], Accepted: l.accepted}
+	e := &entry{operation: op, slot: l.free[last], accepted: l.accepted}
 	l.free = l.free[:last]
-	l.byID[t.operation.ID] = t
+	l.byID[op.ID] = e
+	return e
 }
 
-// end takes note that a task has ended.
-func (l *ledger) end(t *task) {
+// end takes note that an operation has ended.
+func (l *ledger) end(e *entry) {
 	l.ends++
-	t.kept.Ended = l.ends
-	l.ended = append(l.ended, t)
+	e.ended = l.ends
+	l.ended = append(l.ended, e)
 }
 
 func (l *ledger) forgetOldest() {
-	t := l.ended[0]
+	e := l.ended[0]
 	l.ended[0] = nil
 	l.ended = l.ended[1:]
-	l.free = append(l.free, t.kept.Slot)
-	if l.byID[t.operation.ID] == t {
-		delete(l.byID, t.operation.ID)
+	l.free = append(l.free, e.slot)
+	if l.byID[e.operation.ID] == e {
+		delete(l.byID, e.operation.ID)
 	}
 }
 
-// find returns the task with that id, or nil.
-func (l *ledger) find(id string) *task { return l.byID[id] }
+// find returns the operation with that id, or nil.
+func (l *ledger) find(id string) *entry { return l.byID[id] }
 
-// load remembers what a store has kept, before anything else is added. It returns the tasks of what has
-// ended, in the order of the ends, and of what has not, in the order of acceptance.
-func (l *ledger) load(records []Record) (ended, pending []*task) {
+// load remembers what a store has kept, before anything else is added. It returns what has
+// ended, in the order of the ends, and what has not, in the order of acceptance.
+func (l *ledger) load(records []Record) (ended, pending []*entry) {
 	taken := make(map[int]bool)
 	for _, r := range records {
-		t := &task{operation: r.Operation, givenUp: r.GivenUp, kept: Record{Slot: r.Slot, Accepted: r.Accepted, Ended: r.Ended}}
+		e := &entry{operation: r.Operation, givenUp: r.GivenUp, slot: r.Slot, accepted: r.Accepted, ended: r.Ended}
 		taken[r.Slot] = true
 		l.slots = max(l.slots, r.Slot+1)
 		l.accepted, l.ends = max(l.accepted, r.Accepted), max(l.ends, r.Ended)
 		if r.Ended > 0 {
-			ended = append(ended, t)
+			ended = append(ended, e)
 		} else {
-			pending = append(pending, t)
+			pending = append(pending, e)
 		}
 	}
 	for slot := range l.slots {
@@ -78,10 +97,10 @@ func (l *ledger) load(records []Record) (ended, pending []*task) {
 			l.free = append(l.free, slot)
 		}
 	}
-	slices.SortFunc(ended, func(a, b *task) int { return cmp.Compare(a.kept.Ended, b.kept.Ended) })
-	slices.SortFunc(pending, func(a, b *task) int { return cmp.Compare(a.kept.Accepted, b.kept.Accepted) })
-	for _, t := range slices.Concat(ended, pending) {
-		l.byID[t.operation.ID] = t
+	slices.SortFunc(ended, func(a, b *entry) int { return cmp.Compare(a.ended, b.ended) })
+	slices.SortFunc(pending, func(a, b *entry) int { return cmp.Compare(a.accepted, b.accepted) })
+	for _, e := range slices.Concat(ended, pending) {
+		l.byID[e.operation.ID] = e
 	}
 	l.ended = slices.Clone(ended)
 	return ended, pending

@@ -33,6 +33,7 @@ type recorder struct {
 
 	mu       sync.Mutex
 	standing Standing
+	motion   bool // one is about to begin, or may be: the disk is not to compete with it
 	next     batch
 	trouble  string // why the store is not to be waited for; "" when it is
 	first    uint64 // the first event that the store knows as undelivered
@@ -59,9 +60,10 @@ func newBatch() batch { return batch{records: make(map[int]Record)} }
 
 // record takes the new state of an operation and of the device, and has the operation published. It never
 // waits.
-func (r *recorder) record(standing Standing, record Record) {
+func (r *recorder) record(standing Standing, record Record, motion bool) {
 	r.mu.Lock()
 	r.keep(standing, record)
+	r.motion = motion
 	full := r.outbox.hold(record.Operation)
 	if r.trouble != "" {
 		r.releaseAll()
@@ -125,7 +127,7 @@ func (r *recorder) run(done <-chan struct{}) {
 	for r.flush(); ; {
 		select {
 		case <-r.added:
-			if r.gather > 0 {
+			if r.gather > 0 && r.moves() {
 				time.Sleep(r.gather)
 			}
 			if r.awaited() {
@@ -213,6 +215,12 @@ func (r *recorder) fail(err error) {
 	if isNew {
 		r.log.Error("cannot store operations, they would be lost with the program", "error", err)
 	}
+}
+
+func (r *recorder) moves() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.motion
 }
 
 func (r *recorder) troubled() bool {

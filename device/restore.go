@@ -23,8 +23,8 @@ var (
 // restore continues from what the store holds. What had not ended goes on, in its order, or ends.
 func (d *Device) restore(saved Saved) {
 	ended, pending := d.accepted.load(saved.Records)
-	for _, t := range ended[max(0, len(ended)-listed):] {
-		d.history.add(t.operation)
+	for _, e := range ended[max(0, len(ended)-listed):] {
+		d.history.add(e.operation)
 	}
 	for _, r := range saved.Records {
 		op := r.Operation
@@ -35,9 +35,9 @@ func (d *Device) restore(saved Saved) {
 			}
 		}
 	}
-	for _, t := range pending {
-		op := &t.operation
-		t.command = Command{ID: op.ID, Name: op.Name, Parameters: op.Parameters, Source: op.Source}
+	for _, e := range pending {
+		op := &e.operation
+		t := &task{entry: e, command: Command{ID: op.ID, Name: op.Name, Parameters: op.Parameters, Source: op.Source}}
 		valid := d.validate(t.command) == nil
 		if valid && op.Name.Moves() {
 			t.move = d.move(t.command)
@@ -48,7 +48,7 @@ func (d *Device) restore(saved Saved) {
 		}
 		op.State, op.Error = Retrying, errGone
 		d.queue = append(d.queue, t)
-		d.record(t)
+		d.record(e)
 	}
 	if d.resuming() {
 		left := d.window - *saved.Away

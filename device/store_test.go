@@ -30,16 +30,15 @@ func TestAStoreThatHangsHoldsUpNothingThatMovesOrStops(t *testing.T) {
 			t.Errorf("%d events were released before they were stored", len(r.events))
 		}
 
-		began := time.Now()
-		var stopped time.Duration
+		began, stopped := time.Now(), make(chan time.Duration, 1)
 		took := timed(func() {
 			r.Stop(func() *device.Command {
-				stopped = time.Since(began)
+				stopped <- time.Since(began)
 				return &device.Command{ID: "stop", Name: device.StopOperation}
 			})
 		})
-		if stopped != 0 || len(r.motor.Presses()) != 1 {
-			t.Errorf("the stop reached the motor after %v", stopped)
+		if after := <-stopped; after != 0 || len(r.motor.Presses()) != 1 {
+			t.Errorf("the stop reached the motor after %v", after)
 		}
 		if took != time.Second {
 			t.Errorf("Stop returned after %v, want 1s", took)

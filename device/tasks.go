@@ -10,17 +10,15 @@ import (
 
 // A task is an accepted operation while the core works on it.
 type task struct {
-	command   Command
-	operation Operation
-	move      Move
-	started   time.Time                   // the present attempt
-	wait      func(context.Context) error // of a schedule: for the end of its work
-	kept      Record                      // its place in the store; what changes is not set in it
-	press     uint64                      // of a reset: the last press it releases
-	cancel    context.CancelFunc
-	givenUp   *Error        // why it is not to go on; nil when it may
-	done      chan struct{} // closed when the goroutine of the present attempt has ended
-	retry     *time.Timer   // while it waits for its next attempt
+	*entry
+	command Command
+	move    Move
+	started time.Time                   // the present attempt
+	wait    func(context.Context) error // of a schedule: for the end of its work
+	press   uint64                      // of a reset: the last press it releases
+	cancel  context.CancelFunc
+	done    chan struct{} // closed when the goroutine of the present attempt has ended
+	retry   *time.Timer   // while it waits for its next attempt
 }
 
 // An outcome is how the goroutine of a task ended.
@@ -73,7 +71,6 @@ func (d *Device) accept(c Command) {
 	}
 	t := d.newTask(c)
 	t.wait = wait
-	d.accepted.add(t)
 	switch {
 	case d.expired(t):
 		d.end(t, Result{}, errExpired)
@@ -82,22 +79,19 @@ func (d *Device) accept(c Command) {
 	default:
 		d.queue = append(d.queue, t)
 		d.queueChanged = true
-		d.record(t)
+		d.record(t.entry)
 		d.startNext()
 	}
 }
 
+// newTask makes an accepted operation of a command.
 func (d *Device) newTask(c Command) *task {
 	if c.ID == "" {
 		c.ID = d.newID()
 	}
-	t := &task{
-		command: c,
-		operation: Operation{
-			ID: c.ID, Name: c.Name, Parameters: c.Parameters, Source: c.Source,
-			State: Queued, QueuedAt: now(),
-		},
-	}
+	t := &task{command: c, entry: d.accepted.add(Operation{
+		ID: c.ID, Name: c.Name, Parameters: c.Parameters, Source: c.Source, State: Queued, QueuedAt: now(),
+	})}
 	if c.Name.Moves() {
 		t.move = d.move(c)
 	}
@@ -135,7 +129,7 @@ func (d *Device) start(t *task) {
 	if hindrance != nil {
 		if d.triesAgain(t, hindrance) {
 			t.began()
-			d.record(t)
+			d.record(t.entry)
 		}
 		d.attempted(outcome{t, Result{}, hindrance})
 		return
@@ -156,7 +150,7 @@ func (d *Device) start(t *task) {
 		return d.carryOut(ctx, t)
 	})
 	runtime.Gosched() // the motion before its events, of which the encoding takes longer
-	d.record(t)
+	d.record(t.entry)
 }
 
 // carryOut is the work of a queued operation.
@@ -215,7 +209,7 @@ func (d *Device) attempted(o outcome) {
 			case <-d.ended:
 			}
 		})
-		d.record(t)
+		d.record(t.entry)
 		return
 	}
 	d.running = nil
@@ -325,9 +319,9 @@ func (d *Device) end(t *task, result Result, err error) {
 		d.lastError = &Failure{failure.Code, failure.Message, "error", at}
 	}
 	d.total++
-	d.accepted.end(t)
+	d.accepted.end(t.entry)
 	d.history.add(*op)
-	d.record(t)
+	d.record(t.entry)
 	log := d.log.With("id", op.ID, "operation", op.Name, "state", op.State)
 	if op.Name.Moves() {
 		log = log.With("goal", t.move.Goal)
@@ -349,27 +343,17 @@ func asError(err error) *Error {
 
 // repeat answers a command that came again with the present state of its operation. It is subject to the
 // flood rule, as a repetition is no receipt that somebody could miss.
-func (d *Device) repeat(t *task) {
+func (d *Device) repeat(e *entry) {
 	if d.outbox.mayAnswer() {
-		d.record(t)
+		d.record(e)
 	}
-}
-
-// record is what the store keeps of the task.
-func (t *task) record() Record {
-	record := t.kept
-	record.Operation = t.operation
-	if record.Ended == 0 {
-		record.GivenUp = t.givenUp
-	}
-	return record
 }
 
 // record stores the operation as it is now, and has it published after.
-func (d *Device) record(t *task) {
-	d.recorder.record(d.standing(), t.record())
+func (d *Device) record(e *entry) {
+	d.recorder.record(d.standing(), e.record(), d.running != nil || len(d.queue) > 0)
 	d.lastTime = latest(d.lastTime, now())
 	if d.observe != nil {
-		d.observe(t.operation)
+		d.observe(e.operation)
 	}
 }

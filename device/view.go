@@ -13,7 +13,7 @@ type View struct {
 const listed = 20
 
 func listQueue(queue []*task) *[]Operation {
-	list := make([]Operation, 0, listed)
+	list := make([]Operation, 0, min(listed, len(queue)))
 	for _, t := range queue[:min(listed, len(queue))] {
 		list = append(list, t.operation)
 	}
