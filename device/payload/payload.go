@@ -118,19 +118,15 @@ func Field(into any, name string, kind Kind, raw json.RawMessage) error {
 	if len(raw) > maxField {
 		return Invalid("%s has %d bytes; at most %d are read", name, len(raw), maxField)
 	}
-	object, err := json.Marshal(map[string]json.RawMessage{name: raw})
-	if err == nil && !bytes.Equal(raw, []byte("null")) {
-		err = json.Unmarshal(object, into)
-	} else {
-		err = errors.New("no value")
-	}
-	if err != nil {
+	if !json.Valid(raw) || bytes.Equal(raw, []byte("null")) ||
+		json.Unmarshal(fmt.Appendf(nil, "{%q:%s}", name, raw), into) != nil {
 		return Invalid("%s must be %s, not %s", name, kind, Quote(raw))
 	}
 	if kind == Numbers {
-		_, err = Object(raw) // none of its names comes twice either
+		_, err := Object(raw) // none of its names comes twice either
+		return err
 	}
-	return err
+	return nil
 }
 
 // ID reads the id that a sender gives to a command.

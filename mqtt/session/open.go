@@ -52,7 +52,7 @@ func (d promptDialer) DialContext(ctx context.Context, network, address string) 
 }
 
 // readAhead is how many bytes are read at once, of which paho asks for a few at a time.
-const readAhead = 2 << 10
+const readAhead = 512
 
 // A prompt connection has acknowledged what was read before it waits for more. Where Nagle's algorithm is on, as
 // Mosquitto has it by default, the broker keeps a small packet until the one before has been acknowledged, and the kernel
