@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -95,8 +96,13 @@ func demo(ctx context.Context, out io.Writer, mqttListen, httpListen string, dev
 	return together(ctx, parts)
 }
 
+// garbage is how much of it may come together before it is collected, in percent of what is in use: it is as much for each
+// device of many.
+const garbage = 25
+
 // together runs all parts until ctx ends or one fails, and returns when all have ended.
 func together(ctx context.Context, parts []func(context.Context) error) error {
+	defer debug.SetGCPercent(debug.SetGCPercent(garbage))
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	failures := make(chan error, len(parts))

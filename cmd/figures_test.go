@@ -34,19 +34,36 @@ var (
 )
 
 // TestFleet is a program: it runs devices in one process until SIGTERM. The first has a serial port, the others have
-// simulated servos.
+// simulated servos. They begin when that port is open: go.bug.st/serial waits with select(2), which knows the first 1,024
+// files of a process.
 func TestFleet(t *testing.T) {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer cancel()
-	var parts []func(context.Context) error
-	for n := 1; n <= *fleetDevices; n++ {
-		s := fleetSettings(t, fmt.Sprintf("%s-%d", *fleetName, n))
-		parts = append(parts, func(ctx context.Context) error { return serveSimulated(ctx, s, noPTY, forget) })
+	opened := make(chan struct{})
+	open := func(log *slog.Logger) openFunc {
+		return func(port string, baud int) (motor.Port, error) {
+			p, err := motor.Serial(log)(port, baud)
+			if err == nil {
+				close(opened)
+			}
+			return p, err
+		}
 	}
 	first := fleetSettings(t, *fleetName+"-1")
 	first.port = *fleetPort
-	parts[0] = func(ctx context.Context) error {
-		return serve(ctx, first, world{port: motor.Serial, store: forget, now: time.Now})
+	parts := []func(context.Context) error{func(ctx context.Context) error {
+		return serve(ctx, first, world{port: open, store: forget, now: time.Now})
+	}}
+	for n := 2; n <= *fleetDevices; n++ {
+		s := fleetSettings(t, fmt.Sprintf("%s-%d", *fleetName, n))
+		parts = append(parts, func(ctx context.Context) error {
+			select {
+			case <-opened:
+				return serveSimulated(ctx, s, noPTY, forget)
+			case <-ctx.Done():
+				return nil
+			}
+		})
 	}
 	if err := together(ctx, parts); err != nil {
 		t.Fatal(err)
