@@ -102,7 +102,7 @@ type Device struct {
 
 // A press is a use of the emergency stop on its way to Run.
 type press struct {
-	command func() *Command // nil is for what has been answered already
+	command func() *Command // returns nil for what has been answered already
 	motor   Press
 	saved   chan struct{} // closed when the latch is stored, or is not to be waited for
 }
@@ -211,8 +211,9 @@ func (d *Device) Submit(c Command) {
 	}
 	if err := d.inbox.put(c); err != nil {
 		d.Reject(c, err)
+		return
 	}
-	runtime.Gosched() // to Run, before what else the caller does
+	runtime.Gosched() // what else the caller has to do would hold up a motion
 }
 
 // Reject answers a command that cannot be obeyed. It never waits.
@@ -236,7 +237,7 @@ func (d *Device) Reject(c Command, err *Error) {
 // Stop is the emergency stop. It signals the motor at once, then returns when the latch is stored,
 // after a second at the latest. The command, which Run asks for after the signal, says how to answer; nil is
 // for another copy of a press that has its answer: it is obeyed all the same, also after a reset, but
-// does not wait for the store.
+// waits only for Run, not for the store.
 func (d *Device) Stop(command func() *Command) {
 	p := d.signal(command)
 	timeout := time.NewTimer(latchTimeout)
@@ -252,7 +253,9 @@ func (d *Device) signal(command func() *Command) press {
 	p := press{command, d.motor.Stop(), make(chan struct{})}
 	taken := d.inbox.press(p)
 	runtime.Gosched() // the motor before everything else that follows from it
-	if !taken {
+	if taken {
+		d.inbox.announce()
+	} else {
 		d.recorder.latchLate(p.saved)
 	}
 	return p
@@ -402,8 +405,7 @@ func (d *Device) press(p press) {
 func (d *Device) finish(o outcome) {
 	delete(d.underway, o.task)
 	if t := o.task; t.operation.Name == ResetOperation && o.err == nil && t.press == d.lastPress && d.latched {
-		d.latched = false
-		d.recorder.stand(d.standing(), nil)
+		d.latched = false // which is stored with the end of the operation
 		d.log.Info("emergency stop reset")
 	}
 	d.attempted(o)

@@ -18,7 +18,7 @@ type inbox struct {
 
 func newInbox() *inbox { return &inbox{arrived: make(chan struct{}, 1)} }
 
-// press adds a press, unless the inbox is closed.
+// press adds a press, unless the inbox is closed. Run learns of it with what comes next, or by announce.
 func (i *inbox) press(p press) (taken bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -26,7 +26,6 @@ func (i *inbox) press(p press) (taken bool) {
 		return false
 	}
 	i.presses = append(i.presses, p)
-	i.announce()
 	return true
 }
 

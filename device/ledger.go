@@ -12,15 +12,15 @@ const remembered = 1000
 type entry struct {
 	operation Operation
 	givenUp   *Error // why it is not to go on; nil when it may
-	slot      int    // its place in the store
-	accepted  uint64 // those accepted up to it
-	ended     uint64 // those ended up to it, 0 when it has not
+	slot      int    // as of a Record
+	accepted  uint64 // as of a Record
+	ended     uint64 // as of a Record
 }
 
 // record is what the store keeps of it.
 func (e *entry) record() Record {
 	record := Record{Slot: e.slot, Accepted: e.accepted, Ended: e.ended, Operation: e.operation}
-	if record.Ended == 0 {
+	if record.Ended == 0 { // what has ended can be given up still, if it was to connect the motor
 		record.GivenUp = e.givenUp
 	}
 	return record

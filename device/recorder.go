@@ -33,7 +33,7 @@ type recorder struct {
 
 	mu       sync.Mutex
 	standing Standing
-	motion   bool // one is about to begin, or may be: the disk is not to compete with it
+	busy     bool // an operation runs or waits: the disk is not to compete with its motion
 	next     batch
 	trouble  string // why the store is not to be waited for; "" when it is
 	first    uint64 // the first event that the store knows as undelivered
@@ -60,10 +60,10 @@ func newBatch() batch { return batch{records: make(map[int]Record)} }
 
 // record takes the new state of an operation and of the device, and has the operation published. It never
 // waits.
-func (r *recorder) record(standing Standing, record Record, motion bool) {
+func (r *recorder) record(standing Standing, record Record, busy bool) {
 	r.mu.Lock()
 	r.keep(standing, record)
-	r.motion = motion
+	r.busy = busy
 	full := r.outbox.hold(record.Operation)
 	if r.trouble != "" {
 		r.releaseAll()
@@ -127,7 +127,7 @@ func (r *recorder) run(done <-chan struct{}) {
 	for r.flush(); ; {
 		select {
 		case <-r.added:
-			if r.gather > 0 && r.moves() {
+			if r.gather > 0 && r.isBusy() {
 				time.Sleep(r.gather)
 			}
 			if r.awaited() {
@@ -217,10 +217,10 @@ func (r *recorder) fail(err error) {
 	}
 }
 
-func (r *recorder) moves() bool {
+func (r *recorder) isBusy() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.motion
+	return r.busy
 }
 
 func (r *recorder) troubled() bool {

@@ -27,8 +27,8 @@ func (d *Device) Validate(c Command) error {
 // one, also with every rejection. It is called before Run, once. f is called by many goroutines, and must
 // not wait.
 func (d *Device) Observe(f func(Operation)) {
-	for _, t := range d.accepted.byID {
-		f(t.operation)
+	for _, e := range d.accepted.byID {
+		f(e.operation)
 	}
 	d.observe = f
 }

@@ -13,8 +13,9 @@ type View struct {
 const listed = 20
 
 func listQueue(queue []*task) *[]Operation {
-	list := make([]Operation, 0, min(listed, len(queue)))
-	for _, t := range queue[:min(listed, len(queue))] {
+	queue = queue[:min(listed, len(queue))]
+	list := make([]Operation, 0, len(queue))
+	for _, t := range queue {
 		list = append(list, t.operation)
 	}
 	return &list

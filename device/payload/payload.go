@@ -118,7 +118,7 @@ func Field(into any, name string, kind Kind, raw json.RawMessage) error {
 	if len(raw) > maxField {
 		return Invalid("%s has %d bytes; at most %d are read", name, len(raw), maxField)
 	}
-	if !json.Valid(raw) || bytes.Equal(raw, []byte("null")) ||
+	if !json.Valid(raw) /* by itself, so that it is no other field */ || bytes.Equal(raw, []byte("null")) ||
 		json.Unmarshal(fmt.Appendf(nil, "{%q:%s}", name, raw), into) != nil {
 		return Invalid("%s must be %s, not %s", name, kind, Quote(raw))
 	}
