@@ -25,9 +25,9 @@
 // # Moves
 //
 // A move is a goal position, whose profile the servo follows by itself; we look every 20 ms, and without a
-// pause once the profile has ended, until it has arrived, or stands still. Where friction has stopped it short of its goal, a precise move goes on with
-// pulses: see push.go. As long as a move lasts the servo's bus watchdog is armed, so that it stops by
-// itself when it hears nothing.
+// pause once the profile has ended, until it has arrived, or stands still. Where friction has stopped it
+// short of its goal, a precise move goes on with pulses: see push.go. As long as the servo turns or pushes
+// its bus watchdog is armed, so that it stops by itself when it hears nothing.
 //
 // The carousel turns within one turn, in position mode, and so never over 0°; or the short way round, in
 // extended position mode: see turns.go.

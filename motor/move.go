@@ -39,7 +39,7 @@ type journey struct {
 	began  time.Time
 
 	watchdog time.Duration
-	watched  bool          // the servo has its watchdog on
+	watched  bool          // the servo was told of the watchdog last, and not of its end
 	least    time.Duration // by when twice the time has passed that the profile needs
 	limit    time.Duration // for the whole of it
 }
@@ -81,7 +81,7 @@ func (j *journey) travel(ctx context.Context) (device.Arrival, error) {
 		}
 	}
 	arrival.Angle = s.Angle
-	return arrival, j.unwatch(ctx)
+	return arrival, j.watch(ctx, false)
 }
 
 // send makes the goal known to the servo, and has it stop by itself if we are not heard from.
@@ -96,25 +96,20 @@ func (j *journey) send(ctx context.Context) error {
 	if j.limit = j.move.Timeout; j.limit == 0 {
 		j.limit = max(j.config.MoveTimeout, j.least)
 	}
-	j.watched = false
-	return j.watch(ctx)
+	j.watched = false // a servo that has stopped by itself takes the watchdog anew
+	return j.watch(ctx, true)
 }
 
-// watch has the servo stop by itself if we are not heard from, until unwatch.
-func (j *journey) watch(ctx context.Context) error {
-	if j.watched {
+// watch has the servo stop by itself if we are not heard from, or ends that.
+func (j *journey) watch(ctx context.Context, on bool) error {
+	if j.watched == on {
 		return nil
 	}
-	j.watched = true
+	j.watched = on
+	if !on {
+		return j.bus.setWatchdog(ctx, 0)
+	}
 	return j.bus.setWatchdog(ctx, j.watchdog)
-}
-
-func (j *journey) unwatch(ctx context.Context) error {
-	if !j.watched {
-		return nil
-	}
-	j.watched = false
-	return j.bus.setWatchdog(ctx, 0)
 }
 
 // off is how far from its goal the carousel is. What does not turn over 0° is, at 359.9°, a whole turn
@@ -158,6 +153,7 @@ func (j *journey) follow(ctx context.Context) (sample, error) {
 		}
 		off, still := j.off(s), s.At.Sub(stood.At)
 		settled := s.rests() && still >= settleTime
+		over := s.trajectory == j.goal // the profile is
 		stuck := s.Moving && still >= stallTime && abs(s.trajectory-s.position) > stallError
 		switch {
 		case s.rests() && within(off, j.move.Tolerance):
@@ -171,7 +167,7 @@ func (j *journey) follow(ctx context.Context) (sample, error) {
 				if err := j.send(ctx); err != nil {
 					return sample{}, err
 				}
-				stood = sample{}
+				stood, over = sample{}, false
 				break
 			}
 			if err := j.checkPower(ctx); err != nil {
@@ -189,16 +185,16 @@ func (j *journey) follow(ctx context.Context) (sample, error) {
 			if err := j.send(ctx); err != nil {
 				return sample{}, err
 			}
+			over = false
+		}
+		// At its goal the servo holds its place, as it will when it is at rest; away from there it pushes.
+		if err := j.watch(ctx, !over || !within(off, j.move.Tolerance)); err != nil {
+			return sample{}, err
 		}
 		tick := poll.C
-		if s.trajectory == j.goal {
+		if over {
 			if ended.IsZero() {
 				ended = s.At
-			}
-			if within(off, j.move.Tolerance) { // it holds its goal as it will when it is at rest
-				if err := j.unwatch(ctx); err != nil {
-					return sample{}, err
-				}
 			}
 			if s.At.Sub(ended) < settleTime {
 				tick = time.After(settlingInterval)

@@ -75,16 +75,23 @@ func TestMoveBeginsWithItsGoal(t *testing.T) {
 		if second := all[1]; !second.writes(dynamixel.BusWatchdog, 50) {
 			t.Errorf("the second instruction is %+v, not the watchdog's second", second.Packet)
 		}
-		ends := 0
+		ends, samples := 0, 0
 		for _, i := range all[2:] {
-			if i.writes(dynamixel.BusWatchdog, 0) {
+			switch {
+			case i.writes(dynamixel.BusWatchdog, 0):
 				ends++
-			} else if !i.samples() {
+			case i.samples():
+				samples++
+			default:
 				t.Errorf("after them there was %+v", i.Packet)
 			}
 		}
 		if ends != 1 {
 			t.Errorf("the watchdog was ended %d times, not once", ends)
+		}
+		// Every 20 ms, and at the end for 0.3 s at the most as often as the wire allows.
+		if most := int(time.Since(called)/(20*time.Millisecond)) + 300/9; samples > most {
+			t.Errorf("the servo was looked at %d times, more than %d", samples, most)
 		}
 	})
 }

@@ -36,7 +36,7 @@ func (j *journey) push(ctx context.Context, s sample) (end sample, pulses int, e
 	if j.watchdog == 0 { // a servo that pushes is not left to itself, whatever the settings say
 		j.watchdog, j.watched = settings.PulseDuration+100*time.Millisecond, false
 	}
-	if err := j.watch(ctx); err != nil {
+	if err := j.watch(ctx, true); err != nil {
 		return sample{}, 0, err
 	}
 	force, idle := settings.PulsePWMStart, 0

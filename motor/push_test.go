@@ -39,14 +39,21 @@ func onRough(t *testing.T, friction, inertia float64, test func(*testing.T, *rig
 // push makes a precise move and checks where it ends, by the servo's own account, and that no pulse was without the watchdog.
 func (r *rig) push(goal device.Degrees) device.Arrival {
 	r.t.Helper()
-	before, watched := r.count(), int32(0)
+	before, watched, away := r.count(), int32(0), 0
 	arrival, err := r.motor.MoveTo(r.t.Context(), precise(goal))
 	for _, i := range r.since(before) {
 		if units, ok := i.write(dynamixel.BusWatchdog); ok {
 			watched = units
 		}
 		if i.writes(dynamixel.PositionPGain, 16383) && watched == 0 {
-			r.t.Errorf("MoveTo(%v): the servo pushes without its watchdog", goal)
+			r.t.Errorf("MoveTo(%v): the servo is pushed without its watchdog", goal)
+		}
+		if i.samples() && r.config.Watchdog > 0 { // two, as one is what shows it
+			if off := i.position - i.goal; watched != 0 || off >= -6 && off <= 6 {
+				away = 0
+			} else if away++; away == 2 {
+				r.t.Errorf("MoveTo(%v): the servo pushes at %d without its watchdog", goal, i.position)
+			}
 		}
 	}
 	if err != nil {
