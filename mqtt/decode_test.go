@@ -91,6 +91,8 @@ func TestDecodeRefusesWhatIsNotExactlyACommand(t *testing.T) {
 		{"angle", "1e999", "", "invalid_payload", "angle must be a number"},
 		{"angle", "0x10", "", "invalid_payload", "angle must be a number"},
 		{"angle", "90°", "", "invalid_payload", "angle must be a number"},
+		{"angle", `90,"precise":true`, "", "invalid_payload", "angle must be a number"},
+		{"angle", `90}`, "", "invalid_payload", "angle must be a number"},
 		{"angle", "90 91", "", "invalid_payload", "angle must be a number"},
 		{"angle", "null", "", "invalid_payload", "angle must be a number"},
 		{"angle", `{"angle":"90"}`, "", "invalid_payload", "angle must be a number"},
