@@ -34,6 +34,8 @@ type operation struct {
 	State   string `json:"state"`
 	Attempt int    `json:"attempt"`
 	Durable *bool  `json:"durable"`
+	Queued  string `json:"queued_at"`
+	Started string `json:"started_at"`
 	Result  *struct {
 		Hotel     string  `json:"hotel"`
 		Angle     float64 `json:"angle"`
