@@ -36,6 +36,7 @@ func newDemo() *cobra.Command {
 			if devices < 1 || devices > maxDemos {
 				return usageError{fmt.Errorf("--devices is %d; it must be from 1 to %d", devices, maxDemos)}
 			}
+			collectSoon()
 			return demo(c.Context(), c.OutOrStdout(), mqttListen, httpListen, devices)
 		},
 	}
@@ -43,6 +44,14 @@ func newDemo() *cobra.Command {
 	c.Flags().StringVar(&httpListen, "http-listen", "127.0.0.1:8080", "the dashboard's `address`; port 0 takes a free one")
 	c.Flags().IntVar(&devices, "devices", 1, "how many devices there are: demo, demo-2, and so on")
 	return c
+}
+
+// collectSoon has garbage collected sooner, if GOGC does not say when. What waits for that is half of the memory of many
+// devices.
+func collectSoon() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(25)
+	}
 }
 
 func demo(ctx context.Context, out io.Writer, mqttListen, httpListen string, devices int) error {
@@ -96,13 +105,8 @@ func demo(ctx context.Context, out io.Writer, mqttListen, httpListen string, dev
 	return together(ctx, parts)
 }
 
-// garbage is how much of it may come together before it is collected, in percent of what is in use: it is as much for each
-// device of many.
-const garbage = 25
-
 // together runs all parts until ctx ends or one fails, and returns when all have ended.
 func together(ctx context.Context, parts []func(context.Context) error) error {
-	defer debug.SetGCPercent(debug.SetGCPercent(garbage))
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	failures := make(chan error, len(parts))

@@ -4,6 +4,7 @@ package cmd_test
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,7 +28,13 @@ func (r *rig) move(t *testing.T) time.Duration {
 // callback that does nothing. Beside it are that of a message to a program whose callback writes to a port at once, which
 // shows what a process and a pseudo-terminal add, and to one in Python.
 func (f *figures) commands(t *testing.T, r *rig) {
-	script, python := r.python(t)
+	var starts []time.Duration
+	for range 5 {
+		_, p, took := r.python(t)
+		starts = append(starts, took)
+		p.end(syscall.SIGTERM)
+	}
+	script, python, _ := r.python(t)
 	bare := r.bare(t)
 	var hops, moves, bares, scripts []time.Duration
 	way := func(l *line, topic string, n int) time.Duration {
@@ -47,6 +54,8 @@ func (f *figures) commands(t *testing.T, r *rig) {
 	if !python.running() {
 		t.Error("the script has ended")
 	}
+	f.compare("start → listening of a bare script in Python, p50", "ms", percentile(starts, 50).Seconds()*1000, "")
+	f.compare("resident memory of a bare script in Python", "MB", float64(python.resident(t))*1024/1e6, "")
 	for _, goal := range []struct {
 		percent int
 		limit   float64
@@ -123,13 +132,38 @@ func (r *rig) awaitRest(t *testing.T, tolerance int32) time.Time {
 	}
 }
 
+// transaction is how long the longest takes, at 57600 baud.
+const transaction = 14 * time.Millisecond
+
+// settlingStops is the way of an emergency stop about the end of a move, when the servo is looked at without a pause.
+func (f *figures) settlingStops(t *testing.T, r *rig) {
+	var stops, hops []time.Duration
+	for n := range max(*figuresSize/4, 10) {
+		pause()
+		hops = append(hops, r.hop(t, "x"))
+		r.line.forget(r.line.goal)
+		r.send("angle", fmt.Sprint(n%2))
+		r.line.await(t, r.line.goal, "goal position")
+		for range 4 { // the profile of a degree takes 0.1 s
+			pause()
+		}
+		sent := r.line.forget(r.line.torqueOff)
+		r.send("stop", "")
+		stops = append(stops, r.line.await(t, r.line.torqueOff, "torque off").Sub(sent))
+		id := fmt.Sprint("settling-", n)
+		r.send("reset", fmt.Sprintf(`{"id": %q}`, id))
+		r.awaitEnd(t, id)
+	}
+	f.goal("stop at the end of a move → torque off, p99", "ms", (percentile(hops, 99)+transaction).Seconds()*1000, percentile(stops, 99).Seconds()*1000,
+		"%s; raw %s", spread(stops), spread(hops))
+}
+
 // stops is the way of an emergency stop while a move runs, a hundred operations wait, and 2,000 messages a second come
 // that mean nothing.
 func (f *figures) stops(t *testing.T, r *rig) {
 	const (
-		waiting     = 100
-		rate        = 2000
-		transaction = 14 * time.Millisecond // the longest, at 57600 baud
+		waiting = 100
+		rate    = 2000
 	)
 	topics := []string{"angle/set", "hotel/set", "shelf/set"}
 	junk := startFlood(t, r.broker.url(), rate, func(n int) (topic, payload string) { return r.base + topics[n%len(topics)], "junk" })
@@ -228,11 +262,13 @@ func (r *rig) bare(t *testing.T) *line {
 	return l
 }
 
-// python runs a script that does no more than to write the goal position, to a servo of its own.
-func (r *rig) python(t *testing.T) (*line, *process) {
+// python runs a script that does no more than to write the goal position, to a servo of its own. It takes so long until
+// commands come.
+func (r *rig) python(t *testing.T) (_ *line, _ *process, took time.Duration) {
 	t.Helper()
 	l, _ := newLine(t)
+	began := time.Now()
 	p := start(t, "python", nil, findPython(t), "testdata/ten_lines.py", r.broker.port, l.Path())
 	p.awaitText(t, "listening")
-	return l, p
+	return l, p, time.Since(began)
 }

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -39,12 +40,15 @@ var (
 func TestFleet(t *testing.T) {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer cancel()
+	collectSoon()
 	opened := make(chan struct{})
+	begin := sync.OnceFunc(func() { close(opened) })
 	open := func(log *slog.Logger) openFunc {
+		serial := motor.Serial(log)
 		return func(port string, baud int) (motor.Port, error) {
-			p, err := motor.Serial(log)(port, baud)
+			p, err := serial(port, baud)
 			if err == nil {
-				close(opened)
+				begin()
 			}
 			return p, err
 		}
